@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Encoders: a count in, its code out, one pixel a lane a clock.
+
+Three architectures behind one stream interface. `ShiftEncoder` is the smallest and has its codebook wired
+in, `ThresholdEncoder` takes any codebook and changes it at run time, `TableEncoder` is the read-only memory
+to compare them with.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..model.codebook import Codebook
+from .beat import codes_beat, counts_beat, table_beat
+from .pipeline import delay, handshake
+
+
+class ShiftCore(wiring.Component):
+    """Combinational encoder without an adder: leading one, shift, concatenation.
+
+    In the octave from 2**m to 2**(m + 1) of such a codebook a code is a constant prefix followed by the bits
+    of the count just below its leading one. Schemes a, b and c are of this kind. The variants that count zero
+    as a level are not: their codes are one less, and their prefix would take a subtractor.
+
+    Latency 0. Area for 14 to 8 bit, sqrt-b: see ``benchmarks/encoder_area.py``.
+
+    Parameters
+    ----------
+    codebook : Codebook
+        Must allow it.
+
+    Members
+    -------
+    count : In(count_bits)
+    code : Out(code_bits)
+
+    Raises
+    ------
+    ValueError
+        If an octave of the codebook is not of this kind.
+    """
+
+    def __init__(self, codebook: Codebook) -> None:
+        self.codebook = codebook
+        self._octaves = _octaves(codebook)
+        super().__init__({"count": In(codebook.count_bits), "code": Out(codebook.code_bits)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for octave, (prefix, kept) in enumerate(self._octaves):
+            code = Cat(self.count[octave - kept : octave], Const(prefix))
+            with m.If(self.count[octave] & ~self.count[octave + 1 :].any()):
+                m.d.comb += self.code.eq(code)
+        return m
+
+
+def _octaves(codebook: Codebook) -> list[tuple[int, int]]:
+    """Return prefix and number of count bits kept below the leading one, for each octave."""
+    octaves = []
+    for octave in range(codebook.count_bits):
+        first, last = int(codebook.table[1 << octave]), int(codebook.table[(2 << octave) - 1])
+        kept = (last - first).bit_length()
+        step = 1 << max(octave - kept, 0)
+        regular = all(int(codebook.table[n]) == first + (n - (1 << octave)) // step for n in range(1 << octave, 2 << octave))
+        if kept > octave or first % (1 << kept) or not regular or codebook.table[0] != 0 or first == 0:
+            raise ValueError(
+                f"codebook {codebook.name} cannot be encoded by shifts: from {1 << octave} to {(2 << octave) - 1} its"
+                " codes are no constant followed by bits of the count; use the threshold encoder"
+            )
+        octaves.append((first >> kept, kept))
+    return octaves
+
+
+class _Encoder(wiring.Component):
+    """Stream interface of all encoders: lanes, saturation, end of frame.
+
+    Parameters
+    ----------
+    codebook : Codebook
+    lanes : int
+        Pixels a beat, 1 or more.
+    input_bits : int, optional
+        Width of an incoming count, by default that of the codebook. With more, counts above the codebook's
+        range get its last code and are flagged, never wrapped.
+
+    Members
+    -------
+    i : In(stream of counts_beat)
+    o : Out(stream of codes_beat)
+    """
+
+    def __init__(
+        self, codebook: Codebook, *, lanes: int = 1, input_bits: int | None = None, **members: wiring.Member
+    ) -> None:
+        if not isinstance(lanes, int) or lanes < 1:
+            raise ValueError(f"lanes must be a whole number from 1, got {lanes!r}")
+        if input_bits is None:
+            input_bits = codebook.count_bits
+        if not isinstance(input_bits, int) or not codebook.count_bits <= input_bits <= 32:
+            raise ValueError(
+                f"input_bits must lie between the codebook's {codebook.count_bits} and 32, got {input_bits!r}"
+            )
+        self.codebook = codebook
+        self.lanes = lanes
+        self.input_bits = input_bits
+        super().__init__(
+            {
+                "i": In(stream.Signature(counts_beat(input_bits, lanes))),
+                "o": Out(stream.Signature(codes_beat(codebook.code_bits, lanes))),
+                **members,
+            }
+        )
+
+    def _clamp(self, lane: int) -> tuple[Value, Value]:
+        """Return the count of a lane within the codebook's range, and whether it was above."""
+        count = self.i.p.counts[lane]
+        above = count[self.codebook.count_bits :].any()
+        return count[: self.codebook.count_bits] | above.replicate(self.codebook.count_bits), above
+
+
+class ShiftEncoder(_Encoder):
+    """`ShiftCore` in every lane, and a register behind it.
+
+    Latency 1 clock, throughput one beat a clock. A stalled output stalls the input in the same clock
+    (``i.ready`` is combinational from ``o.ready``); an empty register takes a beat while the output waits.
+    """
+
+    latency = 1
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        advance = handshake(m, self.i, self.o, self.latency)
+        for lane in range(self.lanes):
+            core = ShiftCore(self.codebook)
+            m.submodules[f"core_{lane}"] = core
+            count, above = self._clamp(lane)
+            m.d.comb += [
+                core.count.eq(count),
+                self.o.p.codes[lane].eq(delay(m, advance, core.code)[-1]),
+                self.o.p.saturated[lane].eq(delay(m, advance, above)[-1]),
+            ]
+        m.d.comb += self.o.p.last.eq(delay(m, advance, self.i.p.last)[-1])
+        return m
+
+
+class TableEncoder(_Encoder):
+    """A read-only memory of 2**count_bits codes for every lane: the reference to compare area with.
+
+    Latency 1 clock, throughput one beat a clock, stalls as `ShiftEncoder`. Takes any codebook.
+    """
+
+    latency = 1
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        advance = handshake(m, self.i, self.o, self.latency)
+        for lane in range(self.lanes):
+            rom = Memory(
+                shape=self.codebook.code_bits, depth=len(self.codebook.table), init=self.codebook.table.tolist()
+            )
+            m.submodules[f"rom_{lane}"] = rom
+            port = rom.read_port()
+            count, above = self._clamp(lane)
+            m.d.comb += [
+                port.addr.eq(count),
+                port.en.eq(advance),
+                self.o.p.codes[lane].eq(port.data),
+                self.o.p.saturated[lane].eq(delay(m, advance, above)[-1]),
+            ]
+        m.d.comb += self.o.p.last.eq(delay(m, advance, self.i.p.last)[-1])
+        return m
+
+
+class ThresholdEncoder(_Encoder):
+    """Any codebook, changed at run time: a binary search through the thresholds, one bit of the code a clock.
+
+    Stage t compares the count with one of 2**t thresholds, chosen by the t bits of the code found so far, in a
+    memory of its own. Latency code_bits clocks, throughput one beat a clock; a stalled output stops the
+    whole pipeline and, in the same clock, the input.
+
+    A table comes in over ``table`` as `Codebook.thresholds` lists it, 2**code_bits - 1 words, ``last`` on the
+    final one. It goes into a second bank while the first keeps working, and serves every beat accepted after
+    its last word. A table that ends early or late is dropped whole, and ``table_error`` is high for one clock.
+    ``table.ready`` is low while a pixel that needs the bank to be overwritten is still on its way.
+
+    Memory: 2 * (2**code_bits - 1) * count_bits bits a lane.
+
+    Parameters
+    ----------
+    codebook : Codebook
+        Sets the widths and, with `preload`, the first table.
+    preload : bool
+        True: the codebook is in the memories' initial values, as FPGAs allow; a reset leaves the last complete
+        table in force. False, for ASICs: ``i.ready`` stays low from a reset to the end of the next table.
+    lanes, input_bits
+        As for every encoder.
+
+    Members
+    -------
+    i : In(stream of counts_beat)
+    o : Out(stream of codes_beat)
+    table : In(stream of table_beat)
+    table_error : Out(1)
+    """
+
+    def __init__(
+        self, codebook: Codebook, *, lanes: int = 1, input_bits: int | None = None, preload: bool = True
+    ) -> None:
+        self.preload = preload
+        self.latency = codebook.code_bits
+        super().__init__(
+            codebook,
+            lanes=lanes,
+            input_bits=input_bits,
+            table=In(stream.Signature(table_beat(codebook.count_bits))),
+            table_error=Out(1),
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        code_bits, count_bits = self.codebook.code_bits, self.codebook.count_bits
+
+        # Which bank serves new beats, and whether it holds a table. Where memories have initial values the
+        # bank outlives a reset, as its table does; elsewhere both banks are void after one.
+        bank = Signal(reset_less=self.preload)
+        loaded = Signal(init=self.preload)
+
+        advance = handshake(m, self.i, self.o, self.latency, enable=loaded)
+        # The bank of each beat on its way; a bubble may carry either.
+        banks = delay(m, advance, bank, self.latency)
+        shadow_busy = Cat(stage != bank for stage in banks).any()
+
+        word = Signal(code_bits, init=1)
+        final = word.all()
+        write = Signal()
+        m.d.comb += [self.table.ready.eq(~shadow_busy), write.eq(self.table.valid & self.table.ready)]
+        overrun = Signal()
+        with m.If(write):
+            m.d.sync += word.eq(word + 1)
+            with m.If(final & ~self.table.p.last):
+                m.d.sync += overrun.eq(1)
+            with m.If(self.table.p.last):
+                m.d.sync += [word.eq(1), overrun.eq(0)]
+                with m.If(final & ~overrun):
+                    m.d.sync += [bank.eq(~bank), loaded.eq(1)]
+        m.d.sync += self.table_error.eq(write & self.table.p.last & ~(final & ~overrun))
+
+        for lane in range(self.lanes):
+            count, above = self._clamp(lane)
+            counts = [count, *delay(m, advance, count, self.latency)]
+            code: Value = Const(0, 0)
+            for stage in range(code_bits):
+                memory = Memory(shape=count_bits, depth=2 << stage, init=self._stage_init(stage))
+                m.submodules[f"thresholds_{lane}_{stage}"] = memory
+                # Word k belongs to the stage of its lowest 1; what stands above that bit is its place there.
+                height = code_bits - 1 - stage
+                port = memory.write_port()
+                m.d.comb += [
+                    port.addr.eq(Cat(word[height + 1 :], ~bank)),
+                    port.data.eq(self.table.p.threshold),
+                    port.en.eq(write & (word[: height + 1] == 1 << height)),
+                ]
+                read = memory.read_port()
+                m.d.comb += [read.addr.eq(Cat(code, bank if stage == 0 else banks[stage - 1])), read.en.eq(advance)]
+                above_threshold = counts[stage + 1] > read.data
+                code = Cat(above_threshold, delay(m, advance, code)[-1] if stage else Const(0, 0))
+            m.d.comb += [
+                self.o.p.codes[lane].eq(code),
+                self.o.p.saturated[lane].eq(delay(m, advance, above, self.latency)[-1]),
+            ]
+        m.d.comb += self.o.p.last.eq(delay(m, advance, self.i.p.last, self.latency)[-1])
+        return m
+
+    def _stage_init(self, stage: int) -> list[int]:
+        """Thresholds of the codebook in bank 0 of a stage's memory."""
+        if not self.preload:
+            return []
+        half = 1 << (self.codebook.code_bits - 1 - stage)
+        return self.codebook.thresholds()[half - 1 :: 2 * half].tolist()
