@@ -58,6 +58,15 @@ class ShiftCore(wiring.Component):
         return m
 
 
+def allows_shifts(codebook: Codebook) -> bool:
+    """Whether `ShiftEncoder` takes this codebook."""
+    try:
+        _octaves(codebook)
+    except ValueError:
+        return False
+    return True
+
+
 def _octaves(codebook: Codebook) -> list[tuple[int, int]]:
     """Return prefix and number of count bits kept below the leading one, for each octave."""
     octaves = []

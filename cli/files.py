@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Writing results so that nothing half-written is ever left behind."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def publish(out: Path) -> Iterator[Path]:
+    """Hand out a directory to write into; its files appear in `out` together when all went well.
+
+    Files of the same name are replaced, others in `out` stay. After an error or an interrupt `out` is as it was.
+
+    Raises
+    ------
+    NotADirectoryError
+        If `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file: --out takes a directory")
+    missing = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".ptychopress-", dir=out))
+        try:
+            yield stage
+            for path in sorted(stage.iterdir()):
+                os.replace(path, out / path.name)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    except BaseException:
+        for path in missing:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        raise

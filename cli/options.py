@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Options that several subcommands share, and what they turn into."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..model.codebook import Codebook
+
+CodebookName = Annotated[
+    str, typer.Option("--codebook", help=f"Count-to-code rule: {', '.join(Codebook.names())}.", metavar="NAME")
+]
+CountBits = Annotated[
+    int | None, typer.Option("--count-bits", help="Width of a count; 14, or 10 for argonne-10to7, by default.")
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        help="Parameter of the rule, such as scale=2 (nearest-sqrt) or gain=2.5, read_noise=1.2, pedestal=100, alpha=1"
+        " (noise-matched). May be repeated.",
+        metavar="KEY=VALUE",
+    ),
+]
+Edges = Annotated[
+    Path | None,
+    typer.Option(
+        "--edges",
+        help="JSON file with a list of bin edges instead of a named rule: from 0 to 2**count_bits, one more than codes.",
+        metavar="FILE",
+    ),
+]
+JsonOutput = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
+
+
+def chosen_codebook(
+    name: str, count_bits: int | None = None, parameters: list[str] | None = None, edges: Path | None = None
+) -> Codebook:
+    """Codebook that the options name."""
+    if edges is None:
+        return Codebook.named(name, count_bits, **_parsed(parameters or []))
+    if count_bits is not None or parameters:
+        raise ValueError("--edges says all: leave out --count-bits and --parameter")
+    try:
+        values = json.loads(edges.read_text())
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError(f"{edges}: not JSON, expected a list of bin edges such as [0, 1, 2, 4, 8]") from None
+    if not isinstance(values, list):
+        raise ValueError(f"{edges}: holds no list, expected bin edges such as [0, 1, 2, 4, 8]")
+    return Codebook.from_edges(values, name=edges.stem)
+
+
+def _parsed(parameters: list[str]) -> dict[str, float]:
+    parsed = {}
+    for text in parameters:
+        key, _, value = text.partition("=")
+        try:
+            parsed[key] = float(value)
+        except ValueError:
+            raise ValueError(f"--parameter {text}: expected KEY=NUMBER, such as scale=2") from None
+    return parsed
