@@ -7,6 +7,8 @@ in, `ThresholdEncoder` takes any codebook and changes it at run time, `TableEnco
 to compare them with.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -15,6 +17,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..model.codebook import Codebook
+from ..model.schemes import sqrt_shift
 from .beat import codes_beat, counts_beat, table_beat
 from .pipeline import delay, handshake
 
@@ -22,16 +25,17 @@ from .pipeline import delay, handshake
 class ShiftCore(wiring.Component):
     """Combinational encoder without an adder: leading one, shift, concatenation.
 
-    In the octave from 2**m to 2**(m + 1) of such a codebook a code is a constant prefix followed by the bits
-    of the count just below its leading one. Schemes a, b and c are of this kind. The variants that count zero
-    as a level are not: their codes are one less, and their prefix would take a subtractor.
+    Counts below 2**linear_bits pass as they are. Above, two octaves share a shift: counts whose leading one is at bit
+    top - 1 or top keep the window ``count[shift:top]``. A leading one at top - 1 becomes the window's own highest
+    bit, one at top lies just above it; what is missing of the code is one marker bit, which two octaves share in turn.
 
-    Latency 0. Area for 14 to 8 bit, sqrt-b: see ``benchmarks/encoder_area.py``.
+    Latency 0. Area: ``benchmarks/encoder_area.py`` measures it beside other structures.
 
     Parameters
     ----------
     codebook : Codebook
-        Must allow it.
+        One of the family `ptychopress.model.schemes.sqrt_shift`, to which sqrt-a, b and c belong. The variants that
+        count zero as a level do not: their codes are one less, which would take a subtractor.
 
     Members
     -------
@@ -41,47 +45,55 @@ class ShiftCore(wiring.Component):
     Raises
     ------
     ValueError
-        If an octave of the codebook is not of this kind.
+        For a codebook outside the family.
     """
 
     def __init__(self, codebook: Codebook) -> None:
         self.codebook = codebook
-        self._octaves = _octaves(codebook)
+        self.linear_bits = _linear_bits(codebook)
         super().__init__({"count": In(codebook.count_bits), "code": Out(codebook.code_bits)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        for octave, (prefix, kept) in enumerate(self._octaves):
-            code = Cat(self.count[octave - kept : octave], Const(prefix))
-            with m.If(self.count[octave] & ~self.count[octave + 1 :].any()):
-                m.d.comb += self.code.eq(code)
+        count, low, width = self.count, self.linear_bits, self.codebook.count_bits
+
+        # seen[k]: there is a one at bit k or above.
+        seen = [Signal(name=f"seen_{k}") for k in range(width + 2)]
+        m.d.comb += [seen[k].eq(seen[k + 1] | count[k]) for k in range(width)]
+
+        def leading(first: int, stop: int) -> Value:
+            """Whether the leading one is at one of the bits first to stop - 1."""
+            return seen[first] & ~seen[stop]
+
+        linear = Mux(seen[low], 0, count[:low])
+        windows = [
+            Mux(leading(max(low, top - 1), min(top + 1, width)), count[shift:top], 0)
+            for shift, top in enumerate(range(low, width + 1, 2), start=1)
+        ]
+        markers = [leading(k, min(k + 2, width)) for k in range(low, width, 2)]
+        m.d.comb += self.code.eq(reduce(or_, windows, Cat(linear, markers)))
         return m
 
 
 def allows_shifts(codebook: Codebook) -> bool:
     """Whether `ShiftEncoder` takes this codebook."""
     try:
-        _octaves(codebook)
+        _linear_bits(codebook)
     except ValueError:
         return False
     return True
 
 
-def _octaves(codebook: Codebook) -> list[tuple[int, int]]:
-    """Return prefix and number of count bits kept below the leading one, for each octave."""
-    octaves = []
-    for octave in range(codebook.count_bits):
-        first, last = int(codebook.table[1 << octave]), int(codebook.table[(2 << octave) - 1])
-        kept = (last - first).bit_length()
-        step = 1 << max(octave - kept, 0)
-        regular = all(int(codebook.table[n]) == first + (n - (1 << octave)) // step for n in range(1 << octave, 2 << octave))
-        if kept > octave or first % (1 << kept) or not regular or codebook.table[0] != 0 or first == 0:
-            raise ValueError(
-                f"codebook {codebook.name} cannot be encoded by shifts: from {1 << octave} to {(2 << octave) - 1} its"
-                " codes are no constant followed by bits of the count; use the threshold encoder"
-            )
-        octaves.append((first >> kept, kept))
-    return octaves
+def _linear_bits(codebook: Codebook) -> int:
+    """Return the linear bits of a codebook of the family `sqrt_shift`."""
+    stop = codebook.edges[-1]
+    for bits in range(1, codebook.count_bits + 1):
+        if codebook.edges == (*sqrt_shift(stop, bits), stop):
+            return bits
+    raise ValueError(
+        f"codebook {codebook.name} cannot be encoded by shifts: its steps are not 1 below a power of two and, above,"
+        " doubled every second octave; use the threshold encoder"
+    )
 
 
 class _Encoder(wiring.Component):
@@ -140,12 +152,15 @@ class ShiftEncoder(_Encoder):
 
     latency = 1
 
+    def __init__(self, codebook: Codebook, *, lanes: int = 1, input_bits: int | None = None) -> None:
+        _linear_bits(codebook)
+        super().__init__(codebook, lanes=lanes, input_bits=input_bits)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         advance = handshake(m, self.i, self.o, self.latency)
         for lane in range(self.lanes):
-            core = ShiftCore(self.codebook)
-            m.submodules[f"core_{lane}"] = core
+            m.submodules[f"core_{lane}"] = core = ShiftCore(self.codebook)
             count, above = self._clamp(lane)
             m.d.comb += [
                 core.count.eq(count),

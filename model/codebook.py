@@ -65,7 +65,7 @@ class Codebook:
 
     edges: tuple[int, ...]
     name: str = field(default="custom", compare=False)
-    noise: Noise = Noise()
+    noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
         edges = self.edges
@@ -263,7 +263,7 @@ class Codebook:
         return np.floor(self.decode_levels(method) * (1 << fraction_bits) + 0.5).astype(np.int64)
 
     def thresholds(self, code_bits: int | None = None) -> NDArray[np.int64]:
-        """Words that load a \`ThresholdEncoder\`: the last count below code 1, 2, ... 2**code_bits - 1.
+        """Words that load a `ThresholdEncoder`: the last count below code 1, 2, ... 2**code_bits - 1.
 
         Codes that this codebook does not have get the largest count, which no count exceeds.
 

@@ -4,7 +4,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 from scipy.special import exp1, gammainc, ndtr, pdtrc
 
 from .noise import Noise
@@ -50,6 +49,8 @@ def unbiased(edges: Edges, noise: Noise) -> Levels:
     level between last - sigma(last) and first + sigma(first) of its bin. A bin too wide for that keeps its
     level between its first and last count.
     """
+    from scipy.optimize import lsq_linear  # here, as it takes most of a second to import
+
     means = mean_counts(edges, noise)
     weight = 1 / noise.sigma(means)
     low, high = _bounds(edges, noise)

@@ -34,19 +34,27 @@ def _roots(stop: int, scale: Fraction, offset: Fraction) -> list[int]:
     return edges
 
 
+def sqrt_shift(stop: int, linear_bits: int) -> list[int]:
+    """Steps of 1 below 2**linear_bits, above it steps near sqrt(N) in powers of two that double every second octave.
+
+    Schemes a, b and c are of this family, with 4, 2 and 1 linear bits; so their codes are found by shifts alone.
+    """
+    return _octaves(stop, linear_bits, 1, lambda m: (m - linear_bits + 1) // 2 + 1)
+
+
 def sqrt_a(stop: int) -> list[int]:
-    """c sqrt(N) with c = 4 in powers of two: 14 bits become 9, largest code 511."""
-    return _octaves(stop, 4, 1, lambda m: (m + 1) // 2 - 1)
+    """Codes near 4 sqrt(N): 14 bits become 9, largest code 511."""
+    return sqrt_shift(stop, 4)
 
 
 def sqrt_b(stop: int) -> list[int]:
-    """c sqrt(N) with c = 2 in powers of two: 14 bits become 8, largest code 255."""
-    return _octaves(stop, 2, 1, lambda m: (m + 1) // 2)
+    """Codes near 2 sqrt(N): 14 bits become 8, largest code 255."""
+    return sqrt_shift(stop, 2)
 
 
 def sqrt_c(stop: int) -> list[int]:
-    """c sqrt(N) with c = 1.5 in powers of two: 14 bits become 8, largest code 191."""
-    return _octaves(stop, 1, 1, lambda m: m // 2 + 1)
+    """Codes near 1.5 sqrt(N): 14 bits become 8, largest code 191."""
+    return sqrt_shift(stop, 1)
 
 
 def sqrt_b_zero(stop: int) -> list[int]:

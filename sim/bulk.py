@@ -21,7 +21,7 @@ _DRIVER = "bulk.cpp"
 _LIBRARY = "libbulk.so"
 _OPTIONS = (
     *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast"),
-    *("--no-assert", "--top-module", _MODULE, "--prefix", "Bulk", "--Mdir", "obj", "-o", _LIBRARY),
+    *("--no-assert", "-Wno-fatal", "--top-module", _MODULE, "--prefix", "Bulk", "--Mdir", "obj", "-o", _LIBRARY),
     *("-CFLAGS", "-O3 -fPIC", "-LDFLAGS", "-shared"),
     # One unit: the wheel's precompiled header does not work in a build of several.
     *("-MAKEFLAGS", "VM_PARALLEL_BUILDS=0"),

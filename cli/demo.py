@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""``ptychopress demo``: photons through the simulated hardware to a picture, compared at every step."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from .. import __version__
+from ..hdl.encoder import ShiftCore, ShiftEncoder
+from ..hdl.verilog import verilog_text
+from ..model.codebook import Codebook
+from ..sim.bulk import BulkEncoder
+from .console import console, progress_bar
+from .files import publish
+from .options import JsonOutput
+from .verilog import Method
+
+CODEBOOKS = ("sqrt-a", "sqrt-b", "sqrt-c")
+LANES = 16
+DOSES = (2e7, 4e8)
+"""Photons on the object: the benchmark of the compression papers, and their highest."""
+
+FULL = {"epochs": 40}
+QUICK = {"epochs": 20}
+MEASURED = {"epochs": 60, "refine_probe": True}
+
+
+@dataclass
+class Row:
+    """One encoder on one scene, as `results.json` has it.
+
+    Attributes
+    ----------
+    scene, codebook : str
+        `codebook` is "none" for the counts as they are.
+    bit_exact : bool or None
+        Whether every code of the simulated hardware is the golden model's; None without encoding.
+    frames, pixels : int
+        Frames simulated and codes compared, both noise instances.
+    mismatches, saturated : int
+        Codes that differ; pixels above the codebook's range.
+    bits : int
+        Width of a code, or of a count.
+    entropy : float
+        Bits a pixel that remain at the least when each pixel is coded by itself (order-0 entropy).
+    smse : float or None
+        Phase error against the truth, rad^2.
+    smse_unencoded : float or None
+        Phase error against the un-encoded image, rad^2.
+    frc_crossing : float
+        Half-bit crossing of the two instances, Nyquist = 1.
+    clocks : int
+        Clocks that the hardware took.
+    seconds : float
+        Time of the simulation of the hardware.
+    """
+
+    scene: str
+    codebook: str
+    bit_exact: bool | None
+    frames: int
+    pixels: int
+    mismatches: int
+    saturated: int
+    bits: int
+    entropy: float
+    smse: float | None = None
+    smse_unencoded: float | None = None
+    frc_crossing: float = 0.0
+    clocks: int = 0
+    seconds: float = 0.0
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Directory for the report and results.", metavar="DIR")] = Path("demo"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A quarter of the scan at one dose: under 90 s instead of under 10 minutes.")
+    ] = False,
+    phantom: Annotated[
+        Path | None,
+        typer.Option("--phantom", help=".npz with an array delta (nm) instead of the built-in cell.", metavar="FILE"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="CXI file with measured frames instead of a simulation.", metavar="FILE.cxi"),
+    ] = None,
+    decode: Annotated[Method, typer.Option("--decode", help="Rule that turns codes back into counts.")] = Method.MIDPOINT,
+    jobs: Annotated[int, typer.Option("--jobs", help="Reconstructions side by side.", min=1)] = os.cpu_count() or 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the photon noise.", min=0)] = 1,
+    as_json: JsonOutput = False,
+) -> None:
+    """Send photon counts through the simulated encoders and reconstruct pictures from what comes out.
+
+    Every frame goes through the Verilog of sqrt-a, b and c; every code is compared with the golden model;
+    frames are rebuilt from the hardware's codes, and the phase is reconstructed from two noise instances.
+    Writes results.json and report.html. Interrupted, it goes on where it was when started again with the same options.
+    """
+    started = time.monotonic()
+    try:
+        from ..reconstruction.report import Report
+        from ..reconstruction.scene import measured, simulated
+    except ModuleNotFoundError as error:
+        raise ValueError(f"the demo needs {error.name}: pip install 'ptychopress[reconstruction]'") from None
+    if data is not None and phantom is not None:
+        raise ValueError("--data and --phantom exclude each other: frames are measured or simulated")
+    with publish(out) as stage:
+        resume = out / ".resume"
+        resume.mkdir(exist_ok=True)
+        report = Report(_title(phantom, data), [Codebook.named(name) for name in CODEBOOKS])
+        rows: list[Row] = []
+        with progress_bar() as bars:
+            if data is not None:
+                scenes, settings = [lambda: measured(data, seed=seed)], MEASURED
+            else:
+                cell, settings = _phantom(phantom), QUICK if quick else FULL
+                doses = DOSES[:1] if quick else DOSES
+                scenes = [lambda dose=dose: simulated(cell, dose, seed=seed, quick=quick) for dose in doses]
+            for scene in scenes:
+                rows += _run(scene(), settings | {"seed": seed}, decode, jobs, resume, bars, report)
+        report.verilog = verilog_text(ShiftCore(Codebook.named("sqrt-b")), "sqrt_encoder_core")
+        results = {
+            "format": "ptychopress-demo-1",
+            "version": __version__,
+            "source": str(data or phantom or "built-in phantom"),
+            "quick": quick,
+            "decode": decode.value,
+            "seed": seed,
+            "settings": settings,
+            "seconds": round(time.monotonic() - started, 1),
+            "results": [asdict(row) for row in rows],
+        }
+        (stage / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        (stage / "report.html").write_text(report.html(results))
+    shutil.rmtree(resume, ignore_errors=True)
+    if as_json:
+        typer.echo(json.dumps(results))
+    else:
+        console.print(_table(rows))
+        typer.echo(f"{out / 'report.html'}")
+    if any(row.bit_exact is False for row in rows):
+        raise typer.Exit(1)
+
+
+def _title(phantom: Path | None, data: Path | None) -> str:
+    return f"{(data or phantom or Path('built-in phantom')).name}"
+
+
+def _phantom(path: Path | None) -> Any:
+    from ..reconstruction.phantom import cell_phantom, load_phantom
+
+    return cell_phantom() if path is None else load_phantom(path)
+
+
+def _run(
+    scene: Any, settings: dict[str, Any], decode: Method, jobs: int, resume: Path, bars: Progress, report: Any
+) -> list[Row]:
+    """Simulate, compare, reconstruct and judge one scene."""
+    from ..reconstruction.job import Job
+    from ..reconstruction.judgement import judge
+    from .workers import run_jobs
+
+    rows, work = [], []
+    with tempfile.TemporaryDirectory(dir=resume) as name:
+        folder = Path(name)
+        for book in (None, *(Codebook.named(name) for name in CODEBOOKS)):
+            row, outputs = _encode(scene, book, bars)
+            rows.append(row)
+            levels = None if book is None else book.decode_levels(decode.value).astype(np.float32)
+            for instance, frames in enumerate(outputs):
+                path = folder / f"{row.codebook}-{instance}.npy"
+                np.save(path, frames)
+                work.append(Job(path, levels, scene.mask, scene.acquisition, settings))
+        images = [np.load(path)["object"] for path in run_jobs(work, resume, jobs, bars)]
+    pairs = list(zip(images[::2], images[1::2], strict=True))
+    judgements = [judge(scene, pair, pairs[0] if k else None) for k, pair in enumerate(pairs)]
+    for row, judgement in zip(rows, judgements, strict=True):
+        row.smse, row.smse_unencoded = judgement.smse, judgement.smse_unencoded
+        row.frc_crossing = judgement.frc.crossing
+    report.add(scene, {row.codebook: judgement for row, judgement in zip(rows, judgements, strict=True)})
+    return rows
+
+
+def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, list[np.ndarray]]:
+    """Send both instances through the simulated encoder and compare every code with the golden model."""
+    row = Row(
+        scene=scene.name,
+        codebook=book.name if book else "none",
+        bit_exact=None if book is None else True,
+        frames=sum(len(counts) for counts in scene.counts),
+        pixels=sum(counts.size for counts in scene.counts),
+        mismatches=0,
+        saturated=0,
+        bits=book.code_bits if book else 14,
+        entropy=0.0,
+    )
+    outputs = list(scene.counts)
+    if book is not None:
+        bar = bars.add_task(f"{scene.name} {book.name}", total=len(outputs))
+        encoder = BulkEncoder(ShiftEncoder(book, lanes=LANES, input_bits=16))
+        started = time.monotonic()
+        for k, counts in enumerate(scene.counts):
+            result = encoder.run(counts)
+            row.mismatches += int(np.count_nonzero(result.codes != book.encode(counts)))
+            row.saturated += result.saturated
+            row.clocks += result.clocks
+            outputs[k] = result.codes
+            bars.advance(bar)
+        row.seconds = round(time.monotonic() - started, 3)
+        row.bit_exact = row.mismatches == 0
+    row.entropy = float(np.mean([_entropy(values) for values in outputs]))
+    return row, outputs
+
+
+def _entropy(values: np.ndarray) -> float:
+    share = np.bincount(values.ravel()) / values.size
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum())
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=None, title="Phase error in rad²; FRC half-bit crossing, Nyquist = 1", min_width=78)
+    for heading in ("scene", "codebook", "exact", "codes", "bits", "entropy", "SMSE", "to un-enc.", "FRC"):
+        table.add_column(heading, justify="left" if heading in ("scene", "codebook") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.scene,
+            row.codebook,
+            {None: "", True: "yes", False: "NO"}[row.bit_exact],
+            "" if row.bit_exact is None else f"{row.pixels / 1e6:.1f} M",
+            str(row.bits),
+            f"{row.entropy:.2f}",
+            "" if row.smse is None else f"{row.smse:.2e}",
+            "" if row.smse_unencoded is None else f"{row.smse_unencoded:.2e}",
+            f"{row.frc_crossing:.3f}",
+        )
+    return table
