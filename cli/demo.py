@@ -4,7 +4,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook
 from ..sim.bulk import BulkEncoder
 from .console import console, progress_bar
-from .files import publish
+from .files import publish, resumable
 from .options import JsonOutput
 from .verilog import Method
 
@@ -31,9 +30,9 @@ LANES = 16
 DOSES = (2e7, 4e8)
 """Photons on the object: the benchmark of the compression papers, and their highest."""
 
-FULL = {"epochs": 40}
+FULL = {"epochs": 30}
 QUICK = {"epochs": 20}
-MEASURED = {"epochs": 60, "refine_probe": True}
+MEASURED = {"epochs": 30, "refine_probe": True}
 
 
 @dataclass
@@ -83,7 +82,9 @@ class Row:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Directory for the report and results.", metavar="DIR")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Directory for the report and results.", metavar="DIR")] = Path(
+        "demo"
+    ),
     quick: Annotated[
         bool, typer.Option("--quick", help="A quarter of the scan at one dose: under 90 s instead of under 10 minutes.")
     ] = False,
@@ -95,7 +96,9 @@ def demo(
         Path | None,
         typer.Option("--data", help="CXI file with measured frames instead of a simulation.", metavar="FILE.cxi"),
     ] = None,
-    decode: Annotated[Method, typer.Option("--decode", help="Rule that turns codes back into counts.")] = Method.MIDPOINT,
+    decode: Annotated[
+        Method, typer.Option("--decode", help="Rule that turns codes back into counts.")
+    ] = Method.MIDPOINT,
     jobs: Annotated[int, typer.Option("--jobs", help="Reconstructions side by side.", min=1)] = os.cpu_count() or 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the photon noise.", min=0)] = 1,
     as_json: JsonOutput = False,
@@ -104,7 +107,8 @@ def demo(
 
     Every frame goes through the Verilog of sqrt-a, b and c; every code is compared with the golden model;
     frames are rebuilt from the hardware's codes, and the phase is reconstructed from two noise instances.
-    Writes results.json and report.html. Interrupted, it goes on where it was when started again with the same options.
+    Writes results.json, report.html and its pictures. Interrupted, it goes on where it was when started again with the
+    same options.
     """
     started = time.monotonic()
     try:
@@ -114,9 +118,7 @@ def demo(
         raise ValueError(f"the demo needs {error.name}: pip install 'ptychopress[reconstruction]'") from None
     if data is not None and phantom is not None:
         raise ValueError("--data and --phantom exclude each other: frames are measured or simulated")
-    with publish(out) as stage:
-        resume = out / ".resume"
-        resume.mkdir(exist_ok=True)
+    with publish(out) as stage, resumable(out) as resume:
         report = Report(_title(phantom, data), [Codebook.named(name) for name in CODEBOOKS])
         rows: list[Row] = []
         with progress_bar() as bars:
@@ -142,7 +144,8 @@ def demo(
         }
         (stage / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (stage / "report.html").write_text(report.html(results))
-    shutil.rmtree(resume, ignore_errors=True)
+        for name, picture in report.pictures.items():
+            (stage / name).write_bytes(picture)
     if as_json:
         typer.echo(json.dumps(results))
     else:

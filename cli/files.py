@@ -38,3 +38,19 @@ def publish(out: Path) -> Iterator[Path]:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
         raise
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[Path]:
+    """Hand out `out`/.resume for finished parts of long work: kept after an interrupt, removed when all is done."""
+    resume = out / ".resume"
+    resume.mkdir(exist_ok=True)
+    try:
+        yield resume
+    except BaseException:
+        for part in resume.glob("*.part"):
+            part.unlink()
+        if not any(resume.iterdir()):
+            resume.rmdir()
+        raise
+    shutil.rmtree(resume)

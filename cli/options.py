@@ -29,7 +29,7 @@ Edges = Annotated[
     Path | None,
     typer.Option(
         "--edges",
-        help="JSON file with a list of bin edges instead of a named rule: from 0 to 2**count_bits, one more than codes.",
+        help="JSON file with a list of bin edges instead of a named rule, from 0 to 2**count_bits.",
         metavar="FILE",
     ),
 ]

@@ -45,22 +45,27 @@ def verilog(
     lanes: Annotated[int, typer.Option("--lanes", help="Pixels a clock.")] = 16,
     input_bits: Annotated[
         int | None,
-        typer.Option("--input-bits", help="Width of an incoming count, if wider than the codebook: larger ones saturate."),
+        typer.Option(
+            "--input-bits", help="Width of an incoming count, if wider than the codebook: larger ones saturate."
+        ),
     ] = None,
     architecture: Annotated[
         Architecture,
         typer.Option(
             "--architecture",
-            help="shift: no adder, codebook wired in. threshold: any codebook, changed at run time. table: ROM. decoder:"
-            " codes back to counts. auto: shift where the codebook allows it, threshold elsewhere.",
+            help="shift: no adder, codebook wired in. threshold: any codebook, changed at run time. table: ROM."
+            " decoder: codes back to counts. auto: shift where the codebook allows it, threshold elsewhere.",
         ),
     ] = Architecture.AUTO,
     core: Annotated[
-        bool, typer.Option("--core", help="Only the combinational core, module sqrt_encoder_core, ports count and code.")
+        bool,
+        typer.Option("--core", help="Only the combinational core, module sqrt_encoder_core, ports count and code."),
     ] = False,
     preload: Annotated[
         bool,
-        typer.Option(help="threshold: keep the codebook in the memories' initial values (FPGA), or wait for a table (ASIC)."),
+        typer.Option(
+            help="threshold: keep the codebook in the memories' initial values (FPGA), or wait for a table (ASIC)."
+        ),
     ] = True,
     method: Annotated[Method, typer.Option("--method", help="decoder: rule of the levels.")] = Method.MIDPOINT,
     fraction_bits: Annotated[

@@ -77,5 +77,5 @@ def test_a_wrong_shift_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lost_beat_shows() -> None:
-    with pytest.raises(RuntimeError, match="lost a beat|misplaced tlast"):
+    with pytest.raises(RuntimeError, match=r"lost a beat|misplaced tlast"):
         BulkEncoder(_LosesBeats(Codebook.named("sqrt-b"), lanes=4)).encode(np.arange(1 << 10))

@@ -63,9 +63,7 @@ def test_argonne_follows_its_formula() -> None:
 def test_nearest_sqrt_rounds_the_root(scale: float) -> None:
     ratio = Fraction(scale)
     # floor(scale sqrt(N) + 1/2) = floor((2 scale sqrt(N) + 1) / 2), exact by integer square roots.
-    expected = [
-        (isqrt(4 * ratio.numerator**2 * n // ratio.denominator**2) + 1) // 2 for n in range(1 << 14)
-    ]
+    expected = [(isqrt(4 * ratio.numerator**2 * n // ratio.denominator**2) + 1) // 2 for n in range(1 << 14)]
     assert Codebook.named("nearest-sqrt", scale=scale).encode(np.arange(1 << 14)).tolist() == expected
 
 
@@ -123,7 +121,9 @@ def test_bias_free_levels_reach_their_target(name: str, limit: float) -> None:
     assert entry.figures().decoding["unbiased"].bias_rms <= limit
 
 
-@pytest.mark.parametrize(("name", "midpoint", "posterior"), [("sqrt-a", 0.0036, 0.0029), ("sqrt-b", 0.024, 0.017), ("sqrt-c", 0.062, 0.042)])
+@pytest.mark.parametrize(
+    ("name", "midpoint", "posterior"), [("sqrt-a", 0.0036, 0.0029), ("sqrt-b", 0.024, 0.017), ("sqrt-c", 0.062, 0.042)]
+)
 def test_bias_of_the_other_methods_is_the_reference_one(name: str, midpoint: float, posterior: float) -> None:
     figures = book(name).figures().decoding
     assert figures["midpoint"].bias_rms == pytest.approx(midpoint, rel=0.03)

@@ -43,7 +43,10 @@ def test_imports_go_one_way(path: Path) -> None:
     assert imported_folders(path.read_text(), folder) <= MAY_IMPORT[folder]
 
 
-@pytest.mark.parametrize("line", ["from ..hdl import encoder", "import ptychopress.hdl", "from .. import hdl", "from ptychopress.hdl.axi import x"])
+@pytest.mark.parametrize(
+    "line",
+    ["from ..hdl import encoder", "import ptychopress.hdl", "from .. import hdl", "from ptychopress.hdl.axi import x"],
+)
 def test_a_wrong_import_shows(line: str) -> None:
     assert imported_folders(line, "model") == {"hdl"}
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""The report of a comparison: one HTML file with its pictures inside."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..model.codebook import Codebook
+from .judgement import Judgement
+from .metrics import phase_of
+from .scene import Scene
+
+_COLOURS = {"none": "#222222", "sqrt-a": "#1b7837", "sqrt-b": "#2166ac", "sqrt-c": "#b2182b"}
+
+_THRESHOLDS = {"two": "two full data sets (SNR 0.4142)", "split": "one data set split in half (SNR 0.2071)"}
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd }
+th { text-align: right; font-weight: 600 } td { text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left } img { max-width: 100% }
+.good { color: #1b7837; font-weight: 600 } .bad { color: #b2182b; font-weight: 600 }
+figure { margin: 1rem 0 } figcaption, .note { color: #555; font-size: .9rem }
+pre { background: #f6f6f6; padding: 1rem; overflow: auto; font-size: .8rem }
+"""
+
+
+@dataclass
+class Report:
+    """Collects scenes and their judgements, and renders them.
+
+    Parameters
+    ----------
+    title
+        What was looked at.
+    codebooks
+        The encoders that were compared.
+    verilog
+        Text of an encoder's core, shown at the end.
+    pictures
+        PNG files that `add` has drawn, by name.
+    """
+
+    title: str
+    codebooks: list[Codebook]
+    verilog: str = ""
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    _parts: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, scene: Scene, judgements: dict[str, Judgement]) -> None:
+        """Draw one scene: images side by side, their differences, correlation curves."""
+        phases, curves = _png(_images(scene, judgements)), _png(_curves(judgements))
+        self.pictures |= {f"phase-{scene.name}.png": phases, f"frc-{scene.name}.png": curves}
+        text = f"Fourier ring correlation of the two instances; half-bit threshold: {_THRESHOLDS[scene.frc_kind]}."
+        figures = _figure(phases, "Reconstructed phase, first noise instance (rad).", "100%") + _figure(curves, text)
+        self._parts.append((scene.name, scene.title, figures))
+
+    def html(self, results: dict[str, Any]) -> str:
+        """Render `results` (as results.json has them) and all pictures as one self-contained page."""
+        rows = results["results"]
+        encoded = [row for row in rows if row["bit_exact"] is not None]
+        exact = all(row["bit_exact"] for row in encoded)
+        codes = sum(row["pixels"] for row in encoded)
+        verdict = (
+            f'<p class="good">Every one of {codes:,} codes out of the simulated Verilog is the golden model\'s.</p>'
+            if exact
+            else f'<p class="bad">{sum(row["mismatches"] for row in encoded):,} of {codes:,} codes differ from the'
+            " golden model.</p>"
+        )
+        sections = "".join(
+            f"<h2>{html.escape(title)}</h2>{_table([row for row in rows if row['scene'] == name])}{figures}"
+            for name, title, figures in self._parts
+        )
+        staircases = _figure(
+            _png(_staircases(self.codebooks)),
+            "Midpoint of each code against the count, and the counts' own noise: |N&prime; &minus; N| &le; &radic;N.",
+            "100%",
+        )
+        return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>ptychopress: {html.escape(self.title)}</title>
+<style>{_STYLE}</style></head><body>
+<h1>ptychopress: {html.escape(self.title)}</h1>
+{verdict}
+<p class="note">Version {results["version"]}, {results["seconds"]} s, seed {results["seed"]}, codes decoded by the rule
+&ldquo;{results["decode"]}&rdquo;. The pictures were reconstructed from what the simulated hardware put out.</p>
+{sections}
+<h2>The codebooks</h2>{staircases}
+<details><summary>Verilog of the sqrt-b core</summary><pre>{html.escape(self.verilog)}</pre></details>
+</body></html>
+"""
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    head = (
+        *("codebook", "bit exact", "frames", "codes compared", "bits a code", "entropy, bits a pixel"),
+        *("SMSE, rad&sup2;", "to un-encoded", "SMSE to un-encoded image, rad&sup2;", "FRC half-bit crossing"),
+    )
+    base = rows[0]["smse"]
+    body = ""
+    for row in rows:
+        exact = {None: "", True: '<span class="good">yes</span>', False: '<span class="bad">NO</span>'}[
+            row["bit_exact"]
+        ]
+        cells = (
+            row["codebook"],
+            exact,
+            f"{row['frames']:,}",
+            "" if row["bit_exact"] is None else f"{row['pixels']:,}",
+            row["bits"],
+            f"{row['entropy']:.2f}",
+            "" if row["smse"] is None else f"{row['smse']:.3e}",
+            "" if row["smse"] is None else f"{100 * (row['smse'] / base - 1):+.1f} %",
+            "" if row["smse_unencoded"] is None else f"{row['smse_unencoded']:.2e}",
+            f"{row['frc_crossing']:.3f}",
+        )
+        body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return "<table><tr>" + "".join(f"<th>{name}</th>" for name in head) + f"</tr>{body}</table>"
+
+
+def _images(scene: Scene, judgements: dict[str, Judgement]) -> Figure:
+    """Phase with and without encoding above what encoding changed."""
+    pictures = {name: judgement.phase for name, judgement in judgements.items()}
+    base = next(iter(pictures.values()))
+    reference, what = base, "un-encoded"
+    if scene.truth is not None:
+        reference, what = phase_of(scene.truth, scene.support), "truth"
+        pictures = {"truth": reference.astype(np.float32), **pictures}
+    box = _box(scene.support)
+    shown = reference[box]
+    low, high = np.percentile(reference[scene.support], (0.5, 99.5))
+    spread = max(float(np.percentile(np.abs(p - reference)[scene.support], 99)) for p in pictures.values()) or 1.0
+    figure = Figure(
+        figsize=(3 * len(pictures) + 0.8, 6.2 * shown.shape[0] / shown.shape[1] + 0.6), layout="constrained"
+    )
+    axes = figure.subplots(2, len(pictures), squeeze=False)
+    for column, (name, phase) in enumerate(pictures.items()):
+        axes[0, column].imshow(phase[box], cmap="gray", vmin=low, vmax=high)
+        axes[0, column].set_title("un-encoded" if name == "none" else name)
+        difference = np.where(scene.support, phase - reference, np.nan)[box]
+        axes[1, column].imshow(difference, cmap="RdBu", vmin=-spread, vmax=spread)
+        axes[1, column].set_title(f"minus {what}", fontsize="small")
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row in axes:
+        figure.colorbar(row[0].images[0], ax=row, fraction=0.02)
+    return figure
+
+
+def _curves(judgements: dict[str, Judgement]) -> Figure:
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for name, judgement in judgements.items():
+        ring = judgement.frc
+        label = f"{'un-encoded' if name == 'none' else name}: {ring.crossing:.3f}"
+        axis.plot(ring.frequencies, ring.values, color=_COLOURS.get(name), lw=1.4, label=label)
+    ring = judgements["none"].frc
+    axis.plot(ring.frequencies, ring.threshold, "--", color="#888888", lw=1, label="half-bit")
+    axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="spatial frequency (Nyquist = 1)", ylabel="FRC")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _staircases(codebooks: list[Codebook]) -> Figure:
+    """Staircase at small counts, and the error over the whole range inside the noise."""
+    figure = Figure(figsize=(15, 7), layout="constrained")
+    axes = figure.subplots(2, len(codebooks), squeeze=False)
+    for column, book in enumerate(codebooks):
+        counts = np.arange(book.edges[-1])
+        decoded = book.decode_levels()[book.table]
+        few = counts[:101]
+        top, bottom = axes[0, column], axes[1, column]
+        top.fill_between(few, few - np.sqrt(few), few + np.sqrt(few), color="#dddddd", label="N ± √N")
+        top.step(few, decoded[:101], where="mid", color=_COLOURS.get(book.name), label="N′")
+        top.set(title=f"{book.name}: {book.levels} levels, {book.code_bits} bits", xlabel="count N", ylabel="N′")
+        top.legend(frameon=False, loc="upper left")
+        sigma = np.sqrt(counts)
+        bottom.fill_between(counts, -sigma, sigma, color="#dddddd")
+        bottom.plot(counts, decoded - counts, color=_COLOURS.get(book.name), lw=0.5)
+        worst = book.figures().decoding["midpoint"].max_error
+        bottom.set(title=f"largest error {worst:.3f} σ", xlabel="count N", ylabel="N′ − N")
+        bottom.set_xscale("symlog", linthresh=10)
+    return figure
+
+
+def _box(support: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Bounding box of the support, with a small margin."""
+    slices = []
+    for axis in (1, 0):
+        inside = np.flatnonzero(support.any(axis=axis))
+        slices.append(slice(max(int(inside[0]) - 4, 0), int(inside[-1]) + 5))
+    return slices[0], slices[1]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context({"font.size": 10}):
+        figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(png: bytes, caption: str, width: str = "60%") -> str:
+    """PNG inside the page, with a caption (HTML)."""
+    data = base64.b64encode(png).decode()
+    return (
+        f'<figure><img style="width:{width}" alt="" src="data:image/png;base64,{data}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
+from ptychopress.reconstruction.phantom import cell_phantom
+
+pytestmark = pytest.mark.simulator
+COMMAND = Path(sys.executable).with_name("ptychopress")
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "demo", *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+def write_cxi(path: Path, frames: np.ndarray, acquisition: Acquisition) -> None:
+    """A file as `reconstruction/cxi.py` documents it, with object pixels of 1 nm."""
+    n, wavelength, distance, pixel = acquisition.window, 1e-10, 1.0, 1e-10 / (acquisition.window * 1e-9)
+    with h5py.File(path, "w") as file:
+        detector = file.create_group("entry_1/instrument_1/detector_1")
+        detector["data"] = frames
+        detector["distance"] = distance
+        detector["x_pixel_size"] = detector["y_pixel_size"] = pixel
+        file["entry_1/instrument_1/source_1/wavelength"] = wavelength
+        file["entry_1/instrument_1/source_1/illumination"] = acquisition.probe
+        xy = -1e-9 * acquisition.positions[:, ::-1].astype(float)
+        file["entry_1/sample_1/geometry_1/translation"] = np.column_stack([xy, np.zeros(len(xy))])
+    assert n == frames.shape[-1]
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "scan.cxi"
+    positions = raster_scan(8, 8, 4)
+    acquisition = Acquisition(gaussian_probe(24, 4.0), positions, (52, 52)).scaled(2e5)
+    obj = np.exp(1j * cell_phantom(52).phase).astype(np.complex64)
+    write_cxi(path, expose(diffract(obj, acquisition), 1), acquisition)
+    return path
+
+
+def test_measured_frames_to_report(scan: Path, tmp_path: Path) -> None:
+    done = run("--data", scan, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results == json.loads(done.stdout)
+    rows = {row["codebook"]: row for row in results["results"]}
+    assert list(rows) == ["none", "sqrt-a", "sqrt-b", "sqrt-c"]
+    for name, bits in (("sqrt-a", 9), ("sqrt-b", 8), ("sqrt-c", 8)):
+        row = rows[name]
+        assert (row["bit_exact"], row["mismatches"], row["bits"]) == (True, 0, bits)
+        assert (row["frames"], row["pixels"]) == (128, 128 * 24 * 24)
+        assert 0 < row["smse_unencoded"] < 0.1
+        assert row["clocks"] >= row["pixels"] / 16
+    assert rows["sqrt-a"]["smse_unencoded"] < rows["sqrt-c"]["smse_unencoded"]
+    assert rows["none"]["entropy"] > rows["sqrt-a"]["entropy"] > rows["sqrt-c"]["entropy"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "results.json",
+        "report.html",
+        "phase-scan.png",
+        "frc-scan.png",
+    }
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http" not in page.replace("http-equiv", "")  # self-contained
+
+
+def test_a_wrong_code_is_found(scan: Path, tmp_path: Path) -> None:
+    # A sitecustomize plants the fault: the golden model's largest common code is one too high.
+    (tmp_path / "sitecustomize.py").write_text(
+        "from ptychopress.model.codebook import Codebook\n"
+        "encode = Codebook.encode\n"
+        "Codebook.encode = lambda self, counts, **k: encode(self, counts, **k) + (encode(self, counts, **k) == 20)\n"
+    )
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    rows = json.loads(done.stdout)["results"]
+    assert [row["bit_exact"] for row in rows] == [None, False, False, False]
+    assert "differ from the golden model" in " ".join((tmp_path / "out" / "report.html").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "missing.cxi"], "missing.cxi"),
+        (["--phantom", "missing.npz"], "missing.npz"),
+        (["--data", "a.cxi", "--phantom", "b.npz"], "exclude each other"),
+        (["--decode", "left"], "left"),
+        (["--jobs", "0"], "--jobs"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(options: list[str], message: str, tmp_path: Path) -> None:
+    done = run(*options, "--out", tmp_path / "new" / "out")
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_hdf5_without_frames_and_frames_of_floats(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["other"] = 1
+    done = run("--data", tmp_path / "empty.h5", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no data set entry_1/instrument_1/detector_1/data" in done.stderr
+    with h5py.File(tmp_path / "floats.h5", "w") as file:
+        file["entry_1/instrument_1/detector_1/data"] = np.ones((2, 8, 8), np.float32)
+    done = run("--data", tmp_path / "floats.h5", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "float32" in done.stderr
+    assert not (tmp_path / "out").exists()
