@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?=
 JOBS ?= 2
+# Without reconstruction neither torch nor matplotlib is installed, and their tests are skipped.
+EXTRAS ?= reconstruction,test,lint
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test verify lint format prove setup clean
@@ -45,7 +47,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "ptychopress: $(PYTHON) is older than Python 3.11: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[reconstruction,test,lint]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
 clean: ## Remove everything that was made here

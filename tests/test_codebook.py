@@ -73,9 +73,11 @@ def test_floor_sqrt_is_the_integer_root() -> None:
 
 @pytest.mark.parametrize(
     ("name", "levels", "bits"),
-    [("sqrt-a", 512, 9), ("sqrt-b", 256, 8), ("sqrt-c", 192, 8), ("sqrt-b-zero", 255, 8), ("sqrt-c-zero", 191, 8)]
-    + [("floor-sqrt", 128, 7), ("argonne-10to7", 100, 7), ("script-2020-fine", 388, 9)]
-    + [("script-2020-medium", 220, 8), ("script-2020-coarse", 194, 8)],
+    [
+        *[("sqrt-a", 512, 9), ("sqrt-b", 256, 8), ("sqrt-c", 192, 8), ("sqrt-b-zero", 255, 8), ("sqrt-c-zero", 191, 8)],
+        *[("floor-sqrt", 128, 7), ("argonne-10to7", 100, 7), ("script-2020-fine", 388, 9)],
+        *[("script-2020-medium", 220, 8), ("script-2020-coarse", 194, 8)],
+    ],
 )
 def test_published_numbers_of_levels(name: str, levels: int, bits: int) -> None:
     assert (book(name).levels, book(name).code_bits) == (levels, bits)

