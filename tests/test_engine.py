@@ -44,7 +44,7 @@ def error(found: np.ndarray, *, free: bool = False) -> float:
     return float(np.mean(np.abs(image - truth())[INNER] ** 2))
 
 
-def complex_randn(*shape: int) -> torch.Tensor:
+def complex_randn(*shape: int) -> Any:
     return torch.randn(*shape, dtype=torch.complex128, requires_grad=True)
 
 

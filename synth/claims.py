@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""The list of what is claimed of the RTL, and of what must be refuted."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from amaranth.hdl import Module, Value
+
+from ..hdl.decoder import ExpandDecoder
+from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncoder, allows_shifts
+from ..model.codebook import Codebook
+from .properties import (
+    Contiguous,
+    DecoderStream,
+    EncoderStream,
+    Encodes,
+    Monotone,
+    StreamRules,
+    TableStream,
+    WithinSigma,
+)
+from .prove import Claim
+
+WIDTHS = (10, 14, 16)
+"""Count widths at which the combinational cores are proven."""
+
+
+class LostRules(Encodes):
+    """A proof from which yosys drops the assertions without a word."""
+
+    commands = ("chformal -assert -remove",)
+
+
+class AlwaysWrong(EncoderStream):
+    """Stream rules turned round: they must be refuted by a beat that comes out right."""
+
+    def right(self, m: Module, remembered: Value) -> Value:
+        return ~super().right(m, remembered)
+
+
+def shift_codebooks() -> list[str]:
+    """Names of the codebooks that shifts can encode."""
+    return [name for name in Codebook.names() if allows_shifts(Codebook.named(name))]
+
+
+def claims(names: Iterable[str] | None = None) -> list[Claim]:
+    """List what is claimed.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Codebooks whose cores are looked at, by default all that apply. The blocks with streams are small, and
+        their claims do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        For a codebook that has no core of shifts.
+    """
+    known = shift_codebooks()
+    chosen = known if names is None else list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"nothing to prove for codebook {name!r}: cores of shifts have {', '.join(known)}")
+    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_must_fail()]
+
+
+def _core(name: str) -> list[Claim]:
+    found = []
+    for bits in WIDTHS:
+        codebook = Codebook.named(name, bits)
+        make = partial(ShiftCore, codebook)
+        found += [
+            Claim(f"{name}, {bits} bit: {text}", partial(kind, make, codebook))
+            for text, kind in (
+                ("RTL is the codebook", Encodes),
+                ("|N' - N| <= sigma", WithinSigma),
+                ("monotone", Monotone),
+                ("contiguous", Contiguous),
+            )
+        ]
+    return found
+
+
+def _streams() -> list[Claim]:
+    small, smaller = Codebook.named("floor-sqrt", 6), Codebook.named("floor-sqrt", 4)
+    sqrt_b, gaps = Codebook.named("sqrt-b"), Codebook.named("sqrt-c", 6)
+    blocks: dict[str, partial[StreamRules]] = {
+        "shift encoder, sqrt-b 14 bit, 2 lanes": partial(
+            EncoderStream, partial(ShiftEncoder, sqrt_b, lanes=2, input_bits=16)
+        ),
+        "table encoder, 6 bit, 2 lanes": partial(EncoderStream, partial(TableEncoder, small, lanes=2, input_bits=7)),
+        "decoder, 6 bit, 2 lanes": partial(DecoderStream, partial(ExpandDecoder, gaps, lanes=2)),
+        "threshold encoder 4 to 2 bit, loaded at power-up": partial(
+            TableStream, partial(ThresholdEncoder, smaller, input_bits=5), any_state=False
+        ),
+        "threshold encoder 4 to 2 bit, empty at power-up": partial(
+            TableStream, partial(ThresholdEncoder, smaller, input_bits=5, preload=False)
+        ),
+        "threshold encoder 4 to 2 bit, empty at power-up, 2 lanes": partial(
+            TableStream, partial(ThresholdEncoder, smaller, lanes=2, preload=False)
+        ),
+    }
+    larger = partial(
+        TableStream, partial(ThresholdEncoder, Codebook.named("floor-sqrt", 5), input_bits=6), any_state=False
+    )
+    found = []
+    for name, build in blocks.items():
+        found += [
+            Claim(f"{name}: stream rules", build),
+            Claim(f"{name}: situations", build, "reachable", 16),
+        ]
+    name = "threshold encoder 5 to 3 bit, loaded at power-up"
+    return [
+        *found,
+        Claim(f"{name}: stream rules", larger, "bounded", 14),
+        Claim(f"{name}: situations", larger, "reachable", 16),
+    ]
+
+
+def _must_fail() -> list[Claim]:
+    codebook = Codebook.named("sqrt-b")
+    edges = list(codebook.edges)
+    edges[100] += 1
+    planted = Codebook.from_edges(edges)
+    core = partial(ShiftCore, codebook)
+    return [
+        Claim("false: sqrt-b, |N' - N| <= sigma / 2", partial(WithinSigma, core, codebook, parts=2), must_fail=True),
+        Claim("false: sqrt-b with one edge off by one", partial(Encodes, core, planted), must_fail=True),
+        Claim("false: a codebook with its assertions lost", partial(LostRules, core, codebook), must_fail=True),
+        Claim(
+            "false: shift encoder, every beat comes out wrong",
+            partial(AlwaysWrong, partial(ShiftEncoder, codebook)),
+            must_fail=True,
+        ),
+    ]
