@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """``ptychopress demo``: photons through the simulated hardware to a picture, compared at every step."""
 
+import io
 import json
 import os
 import tempfile
@@ -119,17 +120,18 @@ def demo(
     if data is not None and phantom is not None:
         raise ValueError("--data and --phantom exclude each other: frames are measured or simulated")
     with publish(out) as stage, resumable(out) as resume:
-        report = Report(_title(phantom, data), [Codebook.named(name) for name in CODEBOOKS])
+        books = [Codebook.named(name) for name in CODEBOOKS]
+        report = Report((data or phantom or Path("built-in phantom")).name, books, decode.value)
+        if data is not None:
+            scenes, settings = iter([measured(data, seed=seed)]), MEASURED
+        else:
+            cell, settings = _phantom(phantom), QUICK if quick else FULL
+            doses = DOSES[:1] if quick else DOSES
+            scenes = (simulated(cell, dose, seed=seed, quick=quick) for dose in doses)
         rows: list[Row] = []
         with progress_bar() as bars:
-            if data is not None:
-                scenes, settings = [lambda: measured(data, seed=seed)], MEASURED
-            else:
-                cell, settings = _phantom(phantom), QUICK if quick else FULL
-                doses = DOSES[:1] if quick else DOSES
-                scenes = [lambda dose=dose: simulated(cell, dose, seed=seed, quick=quick) for dose in doses]
             for scene in scenes:
-                rows += _run(scene(), settings | {"seed": seed}, decode, jobs, resume, bars, report)
+                rows += _run(scene, settings | {"seed": seed}, decode, jobs, resume, bars, report)
         report.verilog = verilog_text(ShiftCore(Codebook.named("sqrt-b")), "sqrt_encoder_core")
         results = {
             "format": "ptychopress-demo-1",
@@ -142,8 +144,8 @@ def demo(
             "seconds": round(time.monotonic() - started, 1),
             "results": [asdict(row) for row in rows],
         }
-        (stage / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        (stage / "report.html").write_text(report.html(results))
+        (stage / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (stage / "report.html").write_text(report.html(results), encoding="utf-8", errors="replace")
         for name, picture in report.pictures.items():
             (stage / name).write_bytes(picture)
     if as_json:
@@ -153,10 +155,6 @@ def demo(
         typer.echo(f"{out / 'report.html'}")
     if any(row.bit_exact is False for row in rows):
         raise typer.Exit(1)
-
-
-def _title(phantom: Path | None, data: Path | None) -> str:
-    return f"{(data or phantom or Path('built-in phantom')).name}"
 
 
 def _phantom(path: Path | None) -> Any:
@@ -182,8 +180,13 @@ def _run(
             levels = None if book is None else book.decode_levels(decode.value).astype(np.float32)
             for instance, frames in enumerate(outputs):
                 path = folder / f"{row.codebook}-{instance}.npy"
-                np.save(path, frames)
-                work.append(Job(path, levels, scene.mask, scene.acquisition, settings))
+                # Through memory: numpy's own error on a full disk says nothing of disk or file.
+                buffer = io.BytesIO()
+                np.save(buffer, frames)
+                path.write_bytes(buffer.getbuffer())
+                # Another order of frames for the other instance: the same one leaves artefacts that correlate.
+                own = settings | {"seed": settings["seed"] + instance}
+                work.append(Job(path, levels, scene.mask, scene.acquisition, own))
         images = [np.load(path)["object"] for path in run_jobs(work, resume, jobs, bars)]
     pairs = list(zip(images[::2], images[1::2], strict=True))
     judgements = [judge(scene, pair, pairs[0] if k else None) for k, pair in enumerate(pairs)]
@@ -204,7 +207,7 @@ def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, lis
         pixels=sum(counts.size for counts in scene.counts),
         mismatches=0,
         saturated=0,
-        bits=book.code_bits if book else 14,
+        bits=book.code_bits if book else scene.count_bits,
         entropy=0.0,
     )
     outputs = list(scene.counts)
@@ -221,7 +224,7 @@ def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, lis
             bars.advance(bar)
         row.seconds = round(time.monotonic() - started, 3)
         row.bit_exact = row.mismatches == 0
-    row.entropy = float(np.mean([_entropy(values) for values in outputs]))
+    row.entropy = float(np.mean([_entropy(values[:, ~scene.mask]) for values in outputs]))
     return row, outputs
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 def publish(out: Path) -> Iterator[Path]:
     """Hand out a directory to write into; its files appear in `out` together when all went well.
 
-    Files of the same name are replaced, others in `out` stay. After an error or an interrupt `out` is as it was.
+    Files of the same name are replaced, others in `out` stay. After an error or an interrupt they are as they were.
 
     Raises
     ------
@@ -29,11 +29,17 @@ def publish(out: Path) -> Iterator[Path]:
         stage = Path(tempfile.mkdtemp(prefix=".ptychopress-", dir=out))
         try:
             yield stage
-            for path in sorted(stage.iterdir()):
+            written = sorted(stage.iterdir())
+            for path in written:
+                if (out / path.name).is_dir():
+                    raise IsADirectoryError(f"{out / path.name} is a directory: a file of that name is to be written")
+            for path in written:
                 os.replace(path, out / path.name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(out)
         for path in missing:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
@@ -42,7 +48,7 @@ def publish(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def resumable(out: Path) -> Iterator[Path]:
-    """Hand out `out`/.resume for finished parts of long work: kept after an interrupt, removed when all is done."""
+    """Hand out `out`/.resume for finished parts of long work: removed when all is done, kept after an interrupt."""
     resume = out / ".resume"
     resume.mkdir(exist_ok=True)
     try:

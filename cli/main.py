@@ -10,22 +10,10 @@ import typer
 
 from .. import __version__
 from .console import complain
-from .demo import demo
-from .prove import prove
-from .sim import sim
-from .verilog import verilog
 
-app = typer.Typer(
-    name="ptychopress",
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (demo, verilog, sim, prove):
-    app.command()(command)
+_INTERRUPTED = 130
 
 
-@app.callback(invoke_without_command=True)
 def _top(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
@@ -40,26 +28,53 @@ def _top(
         typer.echo(context.get_help())
 
 
+def _app() -> typer.Typer:
+    # Imported here, where an interrupt is handled already: these take most of a second.
+    from .demo import demo
+    from .prove import prove
+    from .sim import sim
+    from .verilog import verilog
+
+    app = typer.Typer(
+        name="ptychopress",
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_top)
+    for command in (demo, verilog, sim, prove):
+        app.command()(command)
+    return app
+
+
 def main() -> None:
     """Run the command line; bad input gets one line on standard error and exit status 2.
 
     With PTYCHOPRESS_TRACEBACK set in the environment an error shows where it came from.
     """
+    status = 2
     try:
-        sys.exit(app(standalone_mode=False))
+        status = _app()(standalone_mode=False) or 0
     except typer.TyperException as error:
-        complain(error.format_message())
+        complain(_one_line(error.format_message()))
     except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted")
-        sys.exit(130)
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        status = _INTERRUPTED
+    except (ValueError, TypeError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
         if os.environ.get("PTYCHOPRESS_TRACEBACK"):
             raise
-        complain(_one_line(error))
-    sys.exit(2)
+        complain(_message(error))
+    if status == _INTERRUPTED:
+        complain("interrupted; the same command goes on with what is done already, where that takes long")
+    sys.exit(status)
 
 
-def _one_line(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+        return _one_line(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+    if isinstance(error, MemoryError):
+        return _one_line(f"not enough memory: {error}")
+    return _one_line(str(error)) or type(error).__name__
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -3,6 +3,7 @@
 """Options that several subcommands share, and what they turn into."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ import typer
 from ..model.codebook import Codebook
 
 CodebookName = Annotated[
-    str, typer.Option("--codebook", help=f"Count-to-code rule: {', '.join(Codebook.names())}.", metavar="NAME")
+    str | None,
+    typer.Option(
+        "--codebook", help=f"Count-to-code rule, sqrt-b by default: {', '.join(Codebook.names())}.", metavar="NAME"
+    ),
 ]
 CountBits = Annotated[
     int | None, typer.Option("--count-bits", help="Width of a count; 14, or 10 for argonne-10to7, by default.")
@@ -37,26 +41,28 @@ JsonOutput = Annotated[bool, typer.Option("--json", help="Print the results as J
 
 
 def chosen_codebook(
-    name: str, count_bits: int | None = None, parameters: list[str] | None = None, edges: Path | None = None
+    name: str | None, count_bits: int | None = None, parameters: list[str] | None = None, edges: Path | None = None
 ) -> Codebook:
     """Codebook that the options name."""
     if edges is None:
-        return Codebook.named(name, count_bits, **_parsed(parameters or []))
-    if count_bits is not None or parameters:
-        raise ValueError("--edges says all: leave out --count-bits and --parameter")
+        return Codebook.named(name or "sqrt-b", count_bits, **_parsed(parameters or []))
+    if name is not None or count_bits is not None or parameters:
+        raise ValueError("--edges says all: leave out --codebook, --count-bits and --parameter")
     try:
         values = json.loads(edges.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError(f"{edges}: not JSON, expected a list of bin edges such as [0, 1, 2, 4, 8]") from None
     if not isinstance(values, list):
         raise ValueError(f"{edges}: holds no list, expected bin edges such as [0, 1, 2, 4, 8]")
-    return Codebook.from_edges(values, name=edges.stem)
+    return Codebook.from_edges(values, name=re.sub(r"[^\w.-]+", "_", edges.stem))
 
 
 def _parsed(parameters: list[str]) -> dict[str, float]:
     parsed = {}
     for text in parameters:
         key, _, value = text.partition("=")
+        if key in parsed or key not in ("scale", "gain", "read_noise", "pedestal", "alpha"):
+            raise ValueError(f"--parameter {text}: each of scale, gain, read_noise, pedestal, alpha can be given once")
         try:
             parsed[key] = float(value)
         except ValueError:

@@ -3,6 +3,7 @@
 """``ptychopress verilog``: Verilog of an encoder or decoder."""
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from ..hdl.axi import AxiStreamTop
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncoder, allows_shifts
 from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
-from ..model.codebook import Codebook
+from ..model.codebook import Codebook, DecodeMethod
 from .files import publish
 from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook
 
@@ -38,7 +39,7 @@ class Method(StrEnum):
 
 def verilog(
     out: Annotated[Path, typer.Option("--out", help="Directory for the files.", metavar="DIR")],
-    codebook: CodebookName = "sqrt-b",
+    codebook: CodebookName = None,
     count_bits: CountBits = None,
     parameter: Parameters = None,
     edges: Edges = None,
@@ -67,10 +68,16 @@ def verilog(
             help="threshold: keep the codebook in the memories' initial values (FPGA), or wait for a table (ASIC)."
         ),
     ] = True,
-    method: Annotated[Method, typer.Option("--method", help="decoder: rule of the levels.")] = Method.MIDPOINT,
+    method: Annotated[
+        Method, typer.Option("--method", help="Rule of the decode levels, in the decoder and beside the Verilog.")
+    ] = Method.MIDPOINT,
     fraction_bits: Annotated[
         int, typer.Option("--fraction-bits", help="decoder: bits of a level behind the binary point.")
     ] = 1,
+    module: Annotated[
+        str | None,
+        typer.Option("--module", help="Name of the top module and of the files, for two in one design."),
+    ] = None,
     as_json: JsonOutput = False,
 ) -> None:
     """Write Verilog of the streaming encoder, its core or the decoder, with its codebook and Verilator waivers.
@@ -78,15 +85,18 @@ def verilog(
     The top level speaks AXI4-Stream. The same options give the same files, byte for byte.
     """
     book = chosen_codebook(codebook, count_bits, parameter, edges)
-    module, block = _block(book, architecture, core, lanes, input_bits, preload, method, fraction_bits)
+    default, block = _block(book, architecture, core, lanes, input_bits, preload, method, fraction_bits)
+    module = default if module is None else module
+    if not re.fullmatch(r"[A-Za-z_]\w*", module, re.ASCII):
+        raise ValueError(f"--module {module}: a Verilog name has letters, digits and _, and starts with no digit")
     files = {
         f"{module}.v": _header(book, block) + verilog_text(block, module),
         WAIVERS: waivers_text(),
-        "codebook.json": json.dumps(codebook_summary(book), indent=1) + "\n",
+        f"{module}.json": json.dumps(codebook_summary(book, method.value), indent=1) + "\n",
     }
     with publish(out) as stage:
         for name, text in files.items():
-            (stage / name).write_text(text)
+            (stage / name).write_text(text, encoding="utf-8")
     if as_json:
         typer.echo(json.dumps({"module": module, "files": [str(out / name) for name in files]}))
     else:
@@ -131,13 +141,13 @@ def _header(book: Codebook, block: Any) -> str:
     )
 
 
-def codebook_summary(book: Codebook) -> dict[str, Any]:
-    """Everything that software needs to decode, as plain JSON values."""
+def codebook_summary(book: Codebook, method: DecodeMethod) -> dict[str, Any]:
+    """Everything that software needs to decode by midpoints and by `method`, as plain JSON values."""
     return {
         "name": book.name,
         "count_bits": book.count_bits,
         "code_bits": book.code_bits,
         "edges": list(book.edges),
-        "levels": {method.value: book.decode_levels(method.value).tolist() for method in Method},
+        "levels": {name: book.decode_levels(name).tolist() for name in dict.fromkeys(("midpoint", method))},
         "thresholds": book.thresholds().tolist(),
     }

@@ -5,6 +5,8 @@
 import multiprocessing
 import signal
 from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -24,8 +26,7 @@ def _start(queue: "Queue[float]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _work(task: tuple[int, Job, Path]) -> tuple[int, Path]:
-    number, job, out = task
+def _work(job: Job, out: Path) -> Path:
     told = 0.0
 
     def tell(epoch: int, epochs: int, loss: float) -> None:
@@ -35,32 +36,42 @@ def _work(task: tuple[int, Job, Path]) -> tuple[int, Path]:
 
     path = job.run(out, tell)
     _progress.put(1.0 - told)
-    return number, path
+    return path
 
 
 def run_jobs(jobs: Sequence[Job], out: Path, processes: int, bars: Progress) -> list[Path]:
     """Run the jobs, `processes` at a time; return their outcomes' files in order.
 
     An error or an interrupt ends the other jobs too; what was finished stays in `out` and is found again.
+
+    Raises
+    ------
+    RuntimeError
+        If a worker process died, as the system makes it when memory runs out.
     """
     context = multiprocessing.get_context("spawn")
     queue: Queue[float] = context.Queue()
     bar = bars.add_task("reconstruct", total=len(jobs))
-    paths = [Path()] * len(jobs)
-    with context.Pool(processes, _start, (queue,)) as pool:
-        pending = pool.imap_unordered(_work, [(k, job, out) for k, job in enumerate(jobs)])
-        for _ in jobs:
-            while True:
-                try:
-                    number, path = pending.next(timeout=0.3)
-                except multiprocessing.TimeoutError:
-                    _advance(bars, bar, queue)
-                else:
-                    break
-            paths[number] = path
-        _advance(bars, bar, queue)
-    bars.update(bar, completed=len(jobs))
-    return paths
+    executor = ProcessPoolExecutor(min(processes, len(jobs)), context, _start, (queue,))
+    try:
+        futures = [executor.submit(_work, job, out) for job in jobs]
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.3, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            _advance(bars, bar, queue)
+        bars.update(bar, completed=len(jobs))
+        return [future.result() for future in futures]
+    except BrokenProcessPool:
+        raise RuntimeError("a worker process died, perhaps for lack of memory: try a smaller --jobs") from None
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _advance(bars: Progress, bar: Any, queue: "Queue[float]") -> None:

@@ -19,7 +19,8 @@ class AxiStreamTop(wiring.Component):
 
     Every lane, and a word of a table, takes whole bytes of tdata, its value in the low bits, lane 0 lowest;
     padding is 0 on the way out and ignored on the way in. tlast is the beat's ``last``; tuser on the way out
-    is the beat's flag of each lane. Latency, throughput and stalls are the block's.
+    is the beat's flag of each lane. In reset a beat is lost if offered: AXI4-Stream has sources hold tvalid low then.
+    Latency, throughput and stalls are the block's.
 
     Members
     -------

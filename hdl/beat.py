@@ -23,3 +23,9 @@ def levels_beat(level_bits: int, lanes: int) -> StructLayout:
 def table_beat(count_bits: int) -> StructLayout:
     """One word of a threshold table; `last` marks the word that completes it."""
     return StructLayout({"threshold": count_bits, "last": 1})
+
+
+def check_lanes(lanes: int) -> None:
+    """Raise ValueError unless `lanes` is a number of pixels a beat: 1 to 1024, as a bus of Verilog has its limits."""
+    if type(lanes) is not int or not 1 <= lanes <= 1024:
+        raise ValueError(f"lanes must be a whole number from 1 to 1024, got {lanes!r}")

@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..model.codebook import Codebook, DecodeMethod
-from .beat import codes_beat, levels_beat
+from .beat import check_lanes, codes_beat, levels_beat
 from .pipeline import delay, handshake
 
 
@@ -27,7 +27,7 @@ class ExpandDecoder(wiring.Component):
     ----------
     codebook : Codebook
     lanes : int
-        Pixels a beat, 1 or more.
+        Pixels a beat, 1 to 1024.
     method : {"midpoint", "posterior", "unbiased"}
     fraction_bits : int
         Bits behind the binary point, 0 to 16. One holds midpoints exactly.
@@ -43,8 +43,7 @@ class ExpandDecoder(wiring.Component):
     def __init__(
         self, codebook: Codebook, *, lanes: int = 1, method: DecodeMethod = "midpoint", fraction_bits: int = 1
     ) -> None:
-        if not isinstance(lanes, int) or lanes < 1:
-            raise ValueError(f"lanes must be a whole number from 1, got {lanes!r}")
+        check_lanes(lanes)
         self.codebook = codebook
         self.lanes = lanes
         self.method = method

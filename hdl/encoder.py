@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..model.codebook import Codebook
 from ..model.schemes import sqrt_shift
-from .beat import codes_beat, counts_beat, table_beat
+from .beat import check_lanes, codes_beat, counts_beat, table_beat
 from .pipeline import delay, handshake
 
 
@@ -71,7 +71,7 @@ class ShiftCore(wiring.Component):
             for shift, top in enumerate(range(low, width + 1, 2), start=1)
         ]
         markers = [leading(k, min(k + 2, width)) for k in range(low, width, 2)]
-        m.d.comb += self.code.eq(reduce(or_, windows, Cat(linear, markers)))
+        m.d.comb += self.code.eq(reduce(or_, [*windows, Cat(linear, markers)]))
         return m
 
 
@@ -103,7 +103,7 @@ class _Encoder(wiring.Component):
     ----------
     codebook : Codebook
     lanes : int
-        Pixels a beat, 1 or more.
+        Pixels a beat, 1 to 1024.
     input_bits : int, optional
         Width of an incoming count, by default that of the codebook. With more, counts above the codebook's
         range get its last code and are flagged, never wrapped.
@@ -117,8 +117,7 @@ class _Encoder(wiring.Component):
     def __init__(
         self, codebook: Codebook, *, lanes: int = 1, input_bits: int | None = None, **members: wiring.Member
     ) -> None:
-        if not isinstance(lanes, int) or lanes < 1:
-            raise ValueError(f"lanes must be a whole number from 1, got {lanes!r}")
+        check_lanes(lanes)
         if input_bits is None:
             input_bits = codebook.count_bits
         if not isinstance(input_bits, int) or not codebook.count_bits <= input_bits <= 32:

@@ -5,6 +5,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import signature
+from numbers import Real
+from operator import index
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -68,7 +71,8 @@ class Codebook:
     noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
-        edges = self.edges
+        edges = tuple(_whole(f"edges[{k}]", edge) for k, edge in enumerate(self.edges))
+        object.__setattr__(self, "edges", edges)
         if len(edges) < 2 or edges[0] != 0:
             raise ValueError(f"edges must start at 0 and have an end, got {edges[:3]!r}")
         for k in range(1, len(edges)):
@@ -105,18 +109,17 @@ class Codebook:
         if name not in SCHEMES:
             raise ValueError(f"unknown codebook {name!r}: known are {', '.join(SCHEMES)}")
         own_bits = _OWN_COUNT_BITS.get(name)
-        bits = count_bits if count_bits is not None else own_bits or 14
-        if not isinstance(bits, int) or not 1 <= bits <= (own_bits or MAX_COUNT_BITS):
-            raise ValueError(
-                f"count_bits of {name} must be a whole number from 1 to {own_bits or MAX_COUNT_BITS}, got {bits!r}"
-            )
-        try:
-            edges = SCHEMES[name](1 << bits, **parameters)
-        except TypeError:
-            raise ValueError(
-                f"codebook {name} does not take {', '.join(parameters)}: only nearest-sqrt has a parameter (scale)"
-                " and noise-matched (gain, read_noise, pedestal, alpha)"
-            ) from None
+        bits = own_bits or 14 if count_bits is None else _whole("count_bits", count_bits)
+        if not 1 <= bits <= (own_bits or MAX_COUNT_BITS):
+            raise ValueError(f"count_bits of {name} must lie from 1 to {own_bits or MAX_COUNT_BITS}, got {bits!r}")
+        known = list(signature(SCHEMES[name]).parameters)[1:]
+        for key, value in parameters.items():
+            if key not in known:
+                raise ValueError(f"codebook {name} does not take {key}: it takes {', '.join(known) or 'no parameter'}")
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise ValueError(f"{key} must be a number, got {value!r}")
+        parameters = {key: float(value) for key, value in parameters.items()}
+        edges = SCHEMES[name](1 << bits, **parameters)
         noise = Noise(**{k: v for k, v in parameters.items() if k in ("gain", "read_noise", "pedestal")})
         label = name + "".join(f" {key}={value:g}" for key, value in parameters.items())
         return cls((*edges, 1 << bits), label, noise)
@@ -129,11 +132,7 @@ class Codebook:
     @classmethod
     def from_edges(cls, edges: Iterable[int], *, name: str = "custom", noise: Noise | None = None) -> Self:
         """Codebook of any monotone table; `edges` as the class has them."""
-        values = list(edges)
-        for k, value in enumerate(values):
-            if not isinstance(value, (int, np.integer)):
-                raise ValueError(f"edges must be whole numbers, got edges[{k}] = {value!r}")
-        return cls(tuple(int(value) for value in values), name, noise or Noise())
+        return cls(tuple(edges), name, noise or Noise())
 
     @property
     def count_bits(self) -> int:
@@ -163,9 +162,7 @@ class Codebook:
     @cached_property
     def table(self) -> NDArray[Any]:
         """Code of every count, read-only, (2**count_bits,), unsigned."""
-        return _read_only(
-            np.repeat(np.arange(self.levels, dtype=self.code_dtype), np.diff(self.edge_array))
-        )
+        return _read_only(np.repeat(np.arange(self.levels, dtype=self.code_dtype), np.diff(self.edge_array)))
 
     @cached_property
     def _levels(self) -> dict[str, NDArray[np.float64]]:
@@ -189,7 +186,8 @@ class Codebook:
         Parameters
         ----------
         counts : array_like of int
-            Photon counts, any shape. Counts above the range get the last code: `saturated` counts them.
+            Photon counts, any shape; the mask of a masked array counts as `invalid`.
+            Counts above the range get the last code: `saturated` counts them.
         invalid : array_like of bool, optional
             Pixels without a count, broadcast to the shape of `counts`; what stands there is not looked at,
             and they get code 0. Hand the same mask to `decode`, and they come back as NaN.
@@ -207,9 +205,10 @@ class Codebook:
             For a negative count, naming the first, or a mask that does not fit.
         """
         counts = _valid_counts(counts, invalid)
-        if counts.dtype in (np.uint8, np.uint16) and np.iinfo(counts.dtype).max < self.edges[-1]:
-            return np.take(self.table, counts)
-        return np.take(self.table, np.minimum(counts, self.edges[-1] - 1))
+        largest = self.edges[-1] - 1
+        if np.iinfo(counts.dtype).max > largest:
+            counts = np.minimum(counts, counts.dtype.type(largest))
+        return np.take(self.table, counts)
 
     def saturated(self, counts: ArrayLike, *, invalid: ArrayLike | None = None) -> int:
         """Return the number of valid pixels whose count lies above the range, 2**count_bits or more."""
@@ -265,7 +264,8 @@ class Codebook:
     def thresholds(self, code_bits: int | None = None) -> NDArray[np.int64]:
         """Words that load a `ThresholdEncoder`: the last count below code 1, 2, ... 2**code_bits - 1.
 
-        Codes that this codebook does not have get the largest count, which no count exceeds.
+        Codes that this codebook does not have get the largest count, which no count exceeds. The encoder must have been
+        made for counts of the same width.
 
         Parameters
         ----------
@@ -288,6 +288,16 @@ class Codebook:
         """Return error, added noise and bias by decode method."""
         methods: tuple[DecodeMethod, ...] = get_args(DecodeMethod)
         return figures(self.edge_array, self.noise, {m: self.decode_levels(m) for m in methods})
+
+
+def _whole(what: str, value: Any) -> int:
+    """Value as an int, if it is a whole number of some integer type."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise ValueError(f"{what} must be a whole number, got {value!r}") from None
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -323,6 +333,9 @@ def _require_integers(what: str, values: NDArray[Any]) -> None:
 
 def _valid_counts(counts: ArrayLike, invalid: ArrayLike | None) -> NDArray[Any]:
     """Counts checked, with 0 in place of the invalid ones."""
+    if isinstance(counts, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(counts)
+        invalid = masked if invalid is None else masked | _mask(invalid, counts.shape)
     counts = np.asarray(counts)
     _require_integers("count", counts)
     if invalid is not None:

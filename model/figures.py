@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .levels import code_probabilities
+from .levels import code_probabilities, saturated_means
 from .noise import Noise
 
 
@@ -23,7 +23,8 @@ class DecodeFigures:
     inflation_mean, inflation_max : float
         Noise variance after decoding over the variance before, less 1, over mean counts log-spaced.
     bias_rms : float
-        Root mean square of (E[N' | mu] - mu) / sigma(mu) over the same mean counts mu.
+        Root mean square of (E[N' | mu] - E[N | mu]) / sigma(mu) over the same mean counts mu; E[N | mu] is mu
+        but for what the counter's range cuts off.
     """
 
     max_error: float
@@ -60,7 +61,7 @@ def decode_figures(
     decoded = probabilities @ decode_levels
     variance = noise.sigma(means) ** 2
     inflation = (probabilities @ decode_levels**2 - decoded**2) / variance - 1
-    bias = (decoded - means) / np.sqrt(variance)
+    bias = (decoded - saturated_means(edges, noise, means)) / np.sqrt(variance)
     return DecodeFigures(
         max_error=float(np.max(error[noisy] / sigma[noisy])),
         inflation_mean=float(inflation.mean()),
@@ -69,9 +70,7 @@ def decode_figures(
     )
 
 
-def figures(
-    edges: NDArray[np.int64], noise: Noise, decode_levels: Mapping[str, NDArray[np.float64]]
-) -> Figures:
+def figures(edges: NDArray[np.int64], noise: Noise, decode_levels: Mapping[str, NDArray[np.float64]]) -> Figures:
     """Figures of a codebook with the given decode levels by method."""
     levels = len(edges) - 1
     return Figures(

@@ -4,7 +4,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import exp1, gammainc, ndtr, pdtrc
+from scipy.special import exp1, gammainc, ndtr, pdtr, pdtrc
 
 from .noise import Noise
 
@@ -13,6 +13,9 @@ Levels = NDArray[np.float64]
 
 LEVEL_FRACTION_BITS = 10
 """Bias-free levels are rounded to 2**-10 counts, so that they are the same on every machine."""
+
+_GRID = float(1 << LEVEL_FRACTION_BITS)
+_MAX_FITTED_LEVELS = 4096
 
 
 def midpoint(edges: Edges, noise: Noise) -> Levels:
@@ -39,40 +42,61 @@ def posterior(edges: Edges, noise: Noise) -> Levels:
     bins = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
     total = np.bincount(bins, weight, len(edges) - 1)
     mean = np.bincount(bins, weight * counts, len(edges) - 1) / np.where(total > 0, total, 1.0)
-    return np.where(total > 0, mean, midpoint(edges, noise))
+    # Rounding must not carry the mean out of its bin.
+    return np.where(total > 0, np.clip(mean, edges[:-1], edges[1:] - 1), midpoint(edges, noise))
 
 
 def unbiased(edges: Edges, noise: Noise) -> Levels:
     """Levels whose mean over the noise is the mean count, each within one sigma of every count of its bin.
 
-    Bounded least squares: minimise the sum over mean counts mu of (E[level | mu] - mu)^2 / sigma(mu)^2, each
-    level between last - sigma(last) and first + sigma(first) of its bin. A bin too wide for that keeps its
-    level between its first and last count.
+    Bounded least squares: minimise the sum over mean counts mu of (E[level | mu] - E[count | mu])^2 / sigma(mu)^2,
+    each level between last - sigma(last) and first + sigma(first) of its bin, and none below the one before. A bin
+    of one count keeps it, and a bin too wide for the bounds has its level between its first and last count. The
+    count is the saturating counter's own: the last levels are not asked to make up for the detector's range.
+
+    Raises
+    ------
+    ValueError
+        For more than 4096 levels: so fine a codebook has no bias to speak of.
     """
     from scipy.optimize import lsq_linear  # here, as it takes most of a second to import
 
+    if len(edges) > _MAX_FITTED_LEVELS + 1:
+        raise ValueError(f"{len(edges) - 1} levels are more than the {_MAX_FITTED_LEVELS} that can be fitted")
     means = mean_counts(edges, noise)
     weight = 1 / noise.sigma(means)
-    low, high = _bounds(edges, noise)
-    free = high > low
-    start = np.clip(midpoint(edges, noise), low, high)
     matrix = code_probabilities(edges, noise, means) * weight[:, None]
-    bias = means * weight - matrix @ start
-    # The faint ridge settles the levels that no mean count reaches: they stay at their midpoints.
-    ridge = 1e-6 * np.eye(int(free.sum()))
-    fit = lsq_linear(
-        np.vstack([matrix[:, free], ridge]),
-        np.concatenate([bias, np.zeros(len(ridge))]),
-        (low[free] - start[free], high[free] - start[free]),
-        method="trf",
-        lsq_solver="exact",
-        tol=1e-12,
-    )
-    start[free] += fit.x
-    grid = float(1 << LEVEL_FRACTION_BITS)
-    inside_low, inside_high = np.ceil(low * grid), np.floor(high * grid)
-    rounded = np.clip(np.rint(start * grid), inside_low, np.maximum(inside_low, inside_high))
-    return rounded / grid
+    target = saturated_means(edges, noise, means) * weight
+    low, high = _bounds(edges, noise)
+    middle = np.clip(midpoint(edges, noise), low, high)
+    # The faint ridge settles levels that the noise hardly tells apart, near their midpoints.
+    ridge = 1e-3 / np.maximum(noise.sigma(middle), 1e-3)
+    # The triangular factor has the same least squares solutions as all the rows.
+    factor, rotated = _triangle(np.vstack([matrix, np.diag(ridge)]), np.concatenate([target, ridge * middle]))
+    group = np.arange(len(middle))
+    while True:
+        # Levels of one group share a value; at first each has a group of its own.
+        together = np.equal.outer(group, np.arange(group[-1] + 1)).astype(np.float64)
+        floor = np.array([low[group == g].max() for g in range(group[-1] + 1)])
+        ceiling = np.array([high[group == g].min() for g in range(group[-1] + 1)])
+        columns, shared, free = factor @ together, floor.copy(), ceiling > floor
+        if free.any():
+            small, rest = _triangle(columns[:, free], rotated - columns[:, ~free] @ shared[~free])
+            fit = lsq_linear(small, rest, (floor[free], ceiling[free]), method="trf", lsq_solver="exact", tol=1e-10)
+            shared[free] = fit.x
+        falling = np.diff(shared) < -0.5 / _GRID
+        if not falling.any():
+            break
+        group = np.concatenate([[0], np.cumsum(~falling)])[group]
+    levels = shared[group]
+    inside_low, inside_high = np.ceil(low * _GRID), np.floor(high * _GRID)
+    rounded = np.clip(np.rint(levels * _GRID), inside_low, np.maximum(inside_low, inside_high))
+    return np.maximum.accumulate(rounded) / _GRID
+
+
+def _triangle(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[Levels, Levels]:
+    q, r = np.linalg.qr(matrix)
+    return r, q.T @ target
 
 
 def _bounds(edges: Edges, noise: Noise) -> tuple[Levels, Levels]:
@@ -82,18 +106,30 @@ def _bounds(edges: Edges, noise: Noise) -> tuple[Levels, Levels]:
     quiet = (noise.sigma(first) == 0) & (last > first)
     inner = np.where(quiet, first + 1, first)
     low, high = last - noise.sigma(last), inner + noise.sigma(inner)
-    too_wide = low > high
-    low, high = np.where(too_wide, first, low), np.where(too_wide, last, high)
+    own = (low > high) | (first == last)
+    low, high = np.where(own, first, low), np.where(own, last, high)
     empty = last < first
     middle = midpoint(edges, noise)
     return np.where(empty, middle, np.maximum(low, 0.0)), np.where(empty, middle, high)
 
 
 def mean_counts(edges: Edges, noise: Noise, points: int = 2000) -> NDArray[np.float64]:
-    """Mean counts, log-spaced in photons from 1 up to where a tail of 8 sigma ends inside the range."""
+    """Mean counts over the whole range, log-spaced in photons from 1 (or the range, if it ends below)."""
     top = float(noise.photons(edges[-1]))
-    reach = max(top - 8 * np.sqrt(noise.read_noise**2 + max(top, 0.0)), 0.25 * top)
-    return noise.counts(np.geomspace(min(1.0, reach / 2), reach, points))
+    return noise.counts(np.geomspace(min(1.0, top), top, points))
+
+
+def saturated_means(edges: Edges, noise: Noise, means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the count that a counter ending at the codebook's range reports, for each mean count without that end."""
+    ceiling = float(edges[-1] - 1)
+    if noise.read_noise == 0:
+        photons, last = noise.photons(means), np.floor(noise.photons(ceiling))
+        below, inside = pdtr(last - 1, photons) if last >= 1 else 0.0, pdtr(last, photons)
+        return noise.gain * photons * below + noise.pedestal * inside + ceiling * (1 - inside)
+    sigma = noise.sigma(means)
+    z = (ceiling - means) / sigma
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return ceiling + (means - ceiling) * ndtr(z) - sigma * density
 
 
 def code_probabilities(edges: Edges, noise: Noise, means: NDArray[np.float64]) -> NDArray[np.float64]:

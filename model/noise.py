@@ -65,9 +65,7 @@ class Noise:
         deviations (Bernstein et al., PASP 122, 336, 2010); below the pedestal, where only the read noise is
         left, it goes on as n / (alpha r). Both are inverted exactly, in rational numbers.
         """
-        gain, read, pedestal, step = (
-            Fraction(x) for x in (self.gain, self.read_noise, self.pedestal, alpha)
-        )
+        gain, read, pedestal, step = (Fraction(x) for x in (self.gain, self.read_noise, self.pedestal, alpha))
         photons = steps * step * read
         if steps > 0:
             photons += (steps * step) ** 2 / 4

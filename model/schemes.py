@@ -7,6 +7,8 @@ from fractions import Fraction
 
 from .noise import Noise
 
+_MOST_CODES = 1 << 16
+
 
 def _stepped(stop: int, starts: Iterable[int], steps: Iterable[int]) -> list[int]:
     """Edges below `stop` of equal bins of steps[i] counts from starts[i] up to starts[i + 1]."""
@@ -20,9 +22,7 @@ def _stepped(stop: int, starts: Iterable[int], steps: Iterable[int]) -> list[int
 def _octaves(stop: int, first: int, low_step: int, step_bits: Callable[[int], int]) -> list[int]:
     """Bins of `low_step` below 2**first, then bins of 2**step_bits(m) from 2**m to 2**(m + 1)."""
     octaves = range(first, stop.bit_length() - 1)
-    return _stepped(
-        stop, [0, *(1 << m for m in octaves)], [low_step, *(1 << step_bits(m) for m in octaves)]
-    )
+    return _stepped(stop, [0, *(1 << m for m in octaves)], [low_step, *(1 << step_bits(m) for m in octaves)])
 
 
 def _roots(stop: int, scale: Fraction, offset: Fraction) -> list[int]:
@@ -99,8 +99,10 @@ def noise_matched(
     noise = Noise(gain, read_noise, pedestal)
     if not 1 / 16 <= alpha <= 16:
         raise ValueError(f"alpha must lie between 1/16 and 16, got {alpha!r}")
-    if pedestal > 65535 * gain * alpha * read_noise > 0:
-        raise ValueError(f"read_noise {read_noise!r} gives more than 65536 codes below the pedestal")
+    if not pedestal < stop:
+        raise ValueError(f"pedestal must lie inside the range of counts, below {stop}, got {pedestal!r}")
+    if pedestal > _MOST_CODES * gain * alpha * read_noise and read_noise > 0:
+        raise ValueError(f"read_noise {read_noise!r} gives more than {_MOST_CODES} codes below the pedestal")
     # Without read noise nothing lies below the pedestal, and one code serves for all of it.
     steps = -int(pedestal / (gain * alpha * read_noise)) if read_noise else 0
     edges = [0]
@@ -108,6 +110,10 @@ def noise_matched(
         steps += 1
         if edge > 0:
             edges.append(edge)
+        if len(edges) > _MOST_CODES:
+            raise ValueError(f"gain {gain!r} with alpha {alpha!r} gives more than {_MOST_CODES} codes")
+    if len(edges) < 2:
+        raise ValueError(f"gain {gain!r} with read_noise {read_noise!r} leaves one code for all counts below {stop}")
     return edges
 
 

@@ -40,9 +40,10 @@ class Scan:
     Parameters
     ----------
     frames
-        Photon counts, uint16 (J, n, n), zero frequency at the centre.
+        Photon counts, uint16 (J, n, n), zero frequency at the centre; 0 where a pixel is invalid.
     mask
-        True where a pixel is invalid, bool (n, n).
+        True where a pixel is invalid, bool (n, n): by the file's mask, or because every frame has there the mark of a
+        PILATUS (-1, -2) or EIGER (all bits set, in 32 bit or more).
     probe
         Illumination, complex64 (n, n), None if the file has none.
     positions
@@ -142,6 +143,14 @@ class _Reader:
         return value
 
 
+def _marked(counts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a detector has written a mark instead of a count."""
+    if counts.dtype.kind == "i":
+        return (counts == -1) | (counts == -2)
+    # In 16 bit the mark may as well be a pixel that saturates in every frame: that is left to the file's mask.
+    return counts == np.iinfo(counts.dtype).max if counts.dtype.itemsize >= 4 else np.zeros(counts.shape, np.bool_)
+
+
 def _read(source: _Reader) -> Scan:
     """Everything of a scan, from an open file."""
     names = (_DETECTOR + "data", "entry_1/data_1/data")
@@ -149,10 +158,6 @@ def _read(source: _Reader) -> Scan:
     frames, n, _ = counts.shape
     if counts.shape[1] != counts.shape[2]:
         raise ValueError(f"{source.path}: {source.find(*names)} is {counts.shape}, expected square frames (J, n, n)")
-    if counts.min() < 0 or counts.max() > 65535:
-        raise ValueError(
-            f"{source.path}: {source.find(*names)} holds {counts.min()} to {counts.max()}, expected counts 0 to 65535"
-        )
     distance = source.positive(_DETECTOR + "distance", what="the sample to detector distance in m")
     height = source.positive(_DETECTOR + "y_pixel_size", what="the height of a detector pixel in m")
     width = source.positive(_DETECTOR + "x_pixel_size", what="the width of a detector pixel in m")
@@ -170,6 +175,14 @@ def _read(source: _Reader) -> Scan:
     mask = np.zeros((n, n), np.bool_)
     if source.find(_DETECTOR + "mask"):
         mask = source.read(_DETECTOR + "mask", kinds="iub", shape=(n, n), what=f"integers ({n}, {n})") != 0
+    mask |= _marked(counts).all(axis=0)
+    valid = counts[:, ~mask]
+    if not valid.size or valid.min() < 0 or valid.max() > 65535:
+        span = f"{valid.min()} to {valid.max()}" if valid.size else "no valid pixel"
+        raise ValueError(
+            f"{source.path}: {source.find(*names)} holds {span}, expected counts 0 to 65535 outside of invalid pixels"
+        )
+    counts[:, mask] = 0
     probe = None
     if source.find(_SOURCE + "illumination"):
         probe = source.read(_SOURCE + "illumination", kinds="c", shape=(n, n), what=f"complex ({n}, {n})")

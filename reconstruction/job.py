@@ -4,7 +4,6 @@
 
 import hashlib
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import __version__
 from .acquisition import Acquisition
 
 
@@ -42,8 +42,14 @@ class Job:
 
     def key(self) -> str:
         """Name of the outcome: the same if, and only if, everything that it depends on is."""
+        import torch
+
         hashed = hashlib.sha256(self.frames.read_bytes())
-        hashed.update(pickle.dumps((self.levels, self.mask, self.acquisition, sorted(self.settings.items()))))
+        arrays = (self.levels, self.mask, self.acquisition.probe, self.acquisition.positions)
+        for array in arrays:
+            hashed.update(b"none" if array is None else repr((array.dtype, array.shape)).encode() + array.tobytes())
+        others = (self.acquisition.object_shape, sorted(self.settings.items()), __version__, torch.__version__)
+        hashed.update(repr(others).encode())
         return hashed.hexdigest()[:24]
 
     def run(self, out: Path, progress: Callable[[int, int, float], None] | None = None) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..model.codebook import Codebook
+from ..model.codebook import Codebook, DecodeMethod
 from .judgement import Judgement
 from .metrics import phase_of
 from .scene import Scene
@@ -44,6 +44,8 @@ class Report:
         What was looked at.
     codebooks
         The encoders that were compared.
+    decode
+        Rule that turned codes back into counts.
     verilog
         Text of an encoder's core, shown at the end.
     pictures
@@ -52,6 +54,7 @@ class Report:
 
     title: str
     codebooks: list[Codebook]
+    decode: DecodeMethod = "midpoint"
     verilog: str = ""
     pictures: dict[str, bytes] = field(default_factory=dict)
     _parts: list[tuple[str, str, str]] = field(default_factory=list)
@@ -81,8 +84,8 @@ class Report:
             for name, title, figures in self._parts
         )
         staircases = _figure(
-            _png(_staircases(self.codebooks)),
-            "Midpoint of each code against the count, and the counts' own noise: |N&prime; &minus; N| &le; &radic;N.",
+            _png(_staircases(self.codebooks, self.decode)),
+            f"What counts are decoded to by the rule &ldquo;{self.decode}&rdquo;, and their own noise, &radic;N.",
             "100%",
         )
         return f"""<!DOCTYPE html>
@@ -168,13 +171,13 @@ def _curves(judgements: dict[str, Judgement]) -> Figure:
     return figure
 
 
-def _staircases(codebooks: list[Codebook]) -> Figure:
+def _staircases(codebooks: list[Codebook], method: DecodeMethod) -> Figure:
     """Staircase at small counts, and the error over the whole range inside the noise."""
     figure = Figure(figsize=(15, 7), layout="constrained")
     axes = figure.subplots(2, len(codebooks), squeeze=False)
     for column, book in enumerate(codebooks):
         counts = np.arange(book.edges[-1])
-        decoded = book.decode_levels()[book.table]
+        decoded = book.decode_levels(method)[book.table]
         few = counts[:101]
         top, bottom = axes[0, column], axes[1, column]
         top.fill_between(few, few - np.sqrt(few), few + np.sqrt(few), color="#dddddd", label="N ± √N")
@@ -184,7 +187,7 @@ def _staircases(codebooks: list[Codebook]) -> Figure:
         sigma = np.sqrt(counts)
         bottom.fill_between(counts, -sigma, sigma, color="#dddddd")
         bottom.plot(counts, decoded - counts, color=_COLOURS.get(book.name), lw=0.5)
-        worst = book.figures().decoding["midpoint"].max_error
+        worst = book.figures().decoding[method].max_error
         bottom.set(title=f"largest error {worst:.3f} σ", xlabel="count N", ylabel="N′ − N")
         bottom.set_xscale("symlog", linthresh=10)
     return figure

@@ -2,14 +2,14 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Two independent sets of counts of one object, simulated or measured, and how to judge what is made of them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .acquisition import Acquisition, cell_benchmark, diffract, expose, split_counts
+from .acquisition import FULL_SCALE, Acquisition, cell_benchmark, diffract, expose, split_counts
 from .cxi import read_cxi
 from .phantom import Phantom
 
@@ -32,6 +32,8 @@ class Scene:
         Where images are compared, bool (acquisition.object_shape).
     region
         Square of the object array in which the Fourier ring correlation is taken.
+    count_bits
+        Width of a count as the detector sends it.
     mask
         Invalid pixels of a frame, bool (n, n).
     refine_probe
@@ -47,6 +49,7 @@ class Scene:
     truth: NDArray[np.complex64] | None
     support: NDArray[np.bool_]
     region: tuple[slice, slice]
+    count_bits: int
     mask: NDArray[np.bool_]
     refine_probe: bool
     frc_kind: str
@@ -67,7 +70,8 @@ def simulated(phantom: Phantom, photons: float, *, seed: int, quick: bool = Fals
         counts=(expose(intensity, seed), expose(intensity, seed + 1)),
         truth=bench.object,
         support=bench.support & inside,
-        region=_square(bench.region),
+        region=_square(inside),
+        count_bits=FULL_SCALE.bit_length(),
         mask=np.zeros((window, window), np.bool_),
         refine_probe=False,
         frc_kind="two",
@@ -80,25 +84,31 @@ def measured(path: str | Path, *, seed: int) -> Scene:
     acquisition = scan.acquisition()
     # Below a fifth of the largest dose, at the rim of the scan, the halves agree on little but the probe's errors.
     lit = acquisition.coverage(0.2)
-    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
-    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     return Scene(
-        name=Path(path).stem,
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(path).stem)[:80],
         title=f"{Path(path).name}, {len(scan.frames)} frames, two halves by binomial splitting",
         acquisition=acquisition.scaled(acquisition.photons / 2),
         counts=split_counts(scan.frames, seed),
         truth=None,
         support=lit,
-        region=_square(box),
+        region=_square(lit),
+        count_bits=max(1, int(scan.frames.max()).bit_length()),
         mask=scan.mask,
         refine_probe=True,
         frc_kind="split",
     )
 
 
-def _square(region: tuple[Any, ...]) -> tuple[slice, slice]:
-    """Largest square in the middle of a rectangle."""
-    extents = [s.stop - s.start for s in region]
-    side = min(extents)
-    starts = [s.start + (extent - side) // 2 for s, extent in zip(region, extents, strict=True)]
-    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+def _square(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Largest square about the middle of what is `inside` that holds nothing else.
+
+    What no light fell on is the same in all reconstructions, and would correlate.
+    """
+    edges = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
+    row, column = (int(edge[0] + edge[-1] + 1) // 2 for edge in edges)
+    half = min(row, column, inside.shape[0] - row, inside.shape[1] - column)
+    while half and not inside[row - half : row + half, column - half : column + half].all():
+        half -= 1
+    if half < 4:
+        raise ValueError("the scan lights no square of 8 object pixels evenly: nothing to correlate")
+    return slice(row - half, row + half), slice(column - half, column + half)

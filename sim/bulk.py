@@ -3,6 +3,7 @@
 """Whole data sets through the generated Verilog, compiled by Verilator and called from NumPy."""
 
 import ctypes
+import shutil
 import subprocess
 from dataclasses import dataclass
 from importlib import resources
@@ -91,14 +92,14 @@ class BulkEncoder:
         RuntimeError
             If the hardware lost or invented a beat or misplaced tlast.
         """
+        if isinstance(frames, np.ma.MaskedArray):
+            raise TypeError("the hardware has no mask: fill masked pixels with 0 first")
         frames = np.asarray(frames)
         if frames.dtype.kind not in "iu":
             raise TypeError(f"counts must be integers, got {frames.dtype}")
         limit = (1 << self.encoder.input_bits) - 1
         if frames.size and (frames.min() < 0 or frames.max() > limit):
-            raise ValueError(
-                f"counts from {frames.min()} to {frames.max()}: the encoder's input takes 0 to {limit}"
-            )
+            raise ValueError(f"counts from {frames.min()} to {frames.max()}: the encoder's input takes 0 to {limit}")
         pixels = int(np.prod(frames.shape[-2:]))
         flat = frames.reshape(-1, pixels) if frames.size else frames.reshape(0, max(pixels, 1))
         codes = np.empty(flat.shape, self.encoder.codebook.code_dtype)
@@ -156,10 +157,19 @@ def _compiled(verilog: str) -> Any:
             first = next((line for line in lines if "rror" in line), lines[0] if lines else "no message")
             raise ToolError(f"Verilator could not build the model: {first.strip()}")
 
-    library = ctypes.CDLL(str(build_once("bulk", key, build) / "obj" / _LIBRARY))
+    try:
+        library = _load(build_once("bulk", key, build))
+    except OSError:
+        # What a power cut or a full disk left in the cache: make it anew, once.
+        shutil.rmtree(build_once("bulk", key, build))
+        library = _load(build_once("bulk", key, build))
     library.run.restype = ctypes.c_int64
     library.run.argtypes = [ctypes.c_void_p, ctypes.c_int64] * 3 + [ctypes.c_int64] * 2
     return library.run
+
+
+def _load(directory: Path) -> ctypes.CDLL:
+    return ctypes.CDLL(str(directory / "obj" / _LIBRARY))
 
 
 def _to_bytes(values: NDArray[Any], size: int) -> NDArray[np.uint8]:

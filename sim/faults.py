@@ -333,9 +333,7 @@ def _all_faults() -> dict[str, Fault]:
     def decoder(saboteur: type[Saboteur]) -> tuple[str, Callable[[], Any]]:
         return "decoder", lambda: saboteur(ExpandDecoder(few, lanes=2))
 
-    pauses, reload = "back_pressure/source=never/sink=random", "table_reload/table=never"
-    boundary = f"{reload}/source=never/sink=never"
-    stalled = f"{reload}/source=random/sink=stalls"
+    pauses, reload = "back_pressure/source=never/sink=random", "table_reload/table=never/source=never/sink=never"
     faults: dict[str, tuple[Any, ...]] = {
         "wrong shift": (*shift(ShiftedTooFar), "every_count", "values differ"),
         "wrong ROM word": (
@@ -361,12 +359,12 @@ def _all_faults() -> dict[str, Fault]:
         "no reset, pipeline": (*threshold(NoReset), "reset_mid_stream", "survived the reset"),
         "wraps": ("encoder", lambda: WrappingEncoder(book, **wide), "saturation", "values differ"),
         "flags lost": (*shift(FlagsLost), "saturation", "flags differ"),
-        "table early": (*threshold(RegisteredInput), boundary, "values differ"),
-        "table late": (*threshold(RegisteredTable), boundary, "values differ"),
-        "busy bank": ("encoder", lambda: BusyBankOverwritten(few, lanes=2), stalled, "values differ"),
-        "short table serves": (*threshold(ShortTableServes), boundary, "values differ"),
-        "long table serves": (*threshold(LongTableServes), boundary, "values differ"),
-        "silent table error": (*threshold(SilentTableError), boundary, "table_error in clocks"),
+        "table early": (*threshold(RegisteredInput), reload, "values differ"),
+        "table late": (*threshold(RegisteredTable), reload, "values differ"),
+        "busy bank": ("encoder", lambda: BusyBankOverwritten(few, lanes=2), "table_waits", "words were taken"),
+        "short table serves": (*threshold(ShortTableServes), reload, "values differ"),
+        "long table serves": (*threshold(LongTableServes), reload, "values differ"),
+        "silent table error": (*threshold(SilentTableError), reload, "table_error in clocks"),
         "half a table survives": (
             *threshold(NoReset),
             "table_outlives_reset",

@@ -229,13 +229,13 @@ def _all_regressions() -> dict[str, Regression]:
     named = Codebook.named
     counts = ("every_count", "throughput", "coverage")
 
-    def wide(code_bits: int) -> tuple[Codebook, ...]:
-        return tuple(book for book in books.values() if book.count_bits == 14 and book.code_bits in (code_bits, 7))
+    def wide(*code_bits: int) -> tuple[Codebook, ...]:
+        return tuple(book for book in books.values() if book.count_bits == 14 and book.code_bits in code_bits)
 
     return {
-        "shift-a": Regression("encoder", lambda: ShiftEncoder(a, lanes=16)),
+        "shift-a": Regression("encoder", lambda: ShiftEncoder(a, lanes=16), (), counts),
         "shift-b": Regression("encoder", lambda: ShiftEncoder(b, lanes=16)),
-        "shift-c": Regression("encoder", lambda: ShiftEncoder(c, lanes=16)),
+        "shift-c": Regression("encoder", lambda: ShiftEncoder(c, lanes=16), (), counts),
         "shift-1-lane": Regression("encoder", lambda: ShiftEncoder(named("sqrt-b", 10), input_bits=11)),
         "shift-2-lanes": Regression("encoder", lambda: ShiftEncoder(named("sqrt-a", 4), lanes=2, input_bits=20)),
         "shift-3-lanes": Regression("encoder", lambda: ShiftEncoder(named("sqrt-c", 12), lanes=3, input_bits=16)),
@@ -246,9 +246,12 @@ def _all_regressions() -> dict[str, Regression]:
         },
         "table-3-lanes": Regression("encoder", lambda: TableEncoder(argonne, lanes=3, input_bits=12)),
         "threshold-9-bits": Regression("encoder", lambda: ThresholdEncoder(a, lanes=16), wide(9), counts),
-        "threshold-8-bits": Regression("encoder", lambda: ThresholdEncoder(b, lanes=16), wide(8), counts),
+        "threshold-8-bits": Regression("encoder", lambda: ThresholdEncoder(b, lanes=16), wide(7, 8), counts),
         "threshold-argonne": Regression(
-            "encoder", lambda: ThresholdEncoder(argonne, lanes=5, input_bits=14), (named("sqrt-c", 10),)
+            "encoder",
+            lambda: ThresholdEncoder(argonne, lanes=5, input_bits=14),
+            (named("sqrt-c", 10),),
+            (*counts, "saturation"),
         ),
         "threshold-1-lane": Regression("encoder", lambda: ThresholdEncoder(b)),
         "threshold-2-lanes": Regression("encoder", lambda: ThresholdEncoder(small, lanes=2, input_bits=8)),
@@ -256,7 +259,7 @@ def _all_regressions() -> dict[str, Regression]:
         "threshold-no-preload": Regression(
             "encoder", lambda: ThresholdEncoder(named("sqrt-c", 6), input_bits=7, preload=False)
         ),
-        "decoder-midpoint": Regression("decoder", lambda: ExpandDecoder(b, lanes=16)),
+        "decoder-midpoint": Regression("decoder", lambda: ExpandDecoder(b, lanes=8)),
         "decoder-unbiased": Regression(
             "decoder", lambda: ExpandDecoder(c, lanes=3, method="unbiased", fraction_bits=10)
         ),

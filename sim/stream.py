@@ -415,7 +415,7 @@ class StreamBench(ABC):
         self.source.pauses(PAUSES[source])
         self.sink.pauses(PAUSES[sink])
         self._states.clear()
-        values = self.draw(80)
+        values = self.draw(60)
         last = self.send(values)
         await self.drain(len(values))
         self.compare(*self.expect(values), last)

@@ -19,9 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Chosen once, before workers start: all of them must collect the same tests.
     if config.getoption("--seed") == "random":
-        config.option.seed = str(random.SystemRandom().randrange(1 << 32))
+        # xdist's workers inherit the environment: all of them must collect the same tests.
+        chosen = str(random.SystemRandom().randrange(1 << 32))
+        config.option.seed = os.environ.setdefault("PTYCHOPRESS_SEED", chosen)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

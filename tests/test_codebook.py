@@ -7,7 +7,7 @@ from math import isqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ptychopress.model import codebook
 from ptychopress.model.codebook import Codebook
@@ -109,6 +109,36 @@ def test_left_edge_decoding_would_break_one_sigma() -> None:
     assert ((left - counts) ** 2 > counts).any()
 
 
+@pytest.mark.parametrize("count_bits", [3, 4, 6, 8, 10, 12, 14])
+@pytest.mark.parametrize("name", Codebook.names())
+def test_bias_free_levels_rise_and_are_never_worse(name: str, count_bits: int) -> None:
+    entry = (
+        book(name, min(count_bits, 10) if name == "argonne-10to7" else count_bits)
+        if name != "noise-matched"
+        else (Codebook.named(name, count_bits, gain=1, read_noise=1, pedestal=2))
+    )
+    figures = entry.figures().decoding
+    assert (np.diff(entry.decode_levels("unbiased")) >= 0).all()
+    assert figures["unbiased"].bias_rms <= figures["midpoint"].bias_rms
+
+
+def test_bias_is_judged_against_a_counter_that_saturates() -> None:
+    from ptychopress.model.levels import saturated_means
+
+    draws = np.random.default_rng(8)
+    for noise, means in ((Noise(), [50.0, 63.0]), (Noise(2, 0, 3), [60.0]), (Noise(2, 3, 10), [40.0, 60.0])):
+        computed = saturated_means(np.array([0, 64]), noise, np.array(means))
+        photons = draws.poisson(noise.photons(means), (400_000, len(means)))
+        counts = noise.counts(photons + noise.read_noise * draws.standard_normal(photons.shape))
+        assert computed == pytest.approx(np.minimum(counts, 63).mean(axis=0), abs=0.15)
+
+
+def test_a_masked_array_keeps_its_invalid_pixels() -> None:
+    counts = np.ma.array([5, 65535], mask=[False, True])
+    assert book("sqrt-b").encode(counts).tolist() == [4, 0]
+    assert book("sqrt-b").saturated(counts) == 0
+
+
 @pytest.mark.parametrize(("name", "limit"), [("sqrt-a", 0.0001), ("sqrt-b", 0.002), ("sqrt-c", 0.005)])
 def test_bias_free_levels_reach_their_target(name: str, limit: float) -> None:
     entry = book(name)
@@ -162,6 +192,7 @@ def test_noise_matched_steps_are_alpha_sigma() -> None:
     st.lists(st.integers(1, 1023), unique=True, max_size=60).map(sorted),
     st.lists(st.integers(0, 1023), min_size=1, max_size=20),
 )
+@example([234, 235], [0])
 def test_any_monotone_table(inner: list[int], counts: list[int]) -> None:
     entry = Codebook.from_edges([0, *inner, 1024])
     assert entry.encode(counts).tolist() == [sum(edge <= n for edge in inner) for n in counts]
@@ -172,6 +203,7 @@ def test_any_monotone_table(inner: list[int], counts: list[int]) -> None:
         assert (levels <= last).all()
     # A bin that one level can serve within sigma is served so.
     levels, low, high = entry.decode_levels("unbiased"), last - np.sqrt(last), first + np.sqrt(first)
+    assert (np.diff(levels) >= 0).all()
     served = (low <= high) & (first > 0)
     assert (levels[served] >= low[served]).all()
     assert (levels[served] <= high[served]).all()
@@ -181,6 +213,19 @@ def test_empty_bins_are_codes_that_no_count_gets() -> None:
     entry = Codebook.from_edges([0, 1, 1, 1, 4])
     assert entry.encode([0, 1, 3]).tolist() == [0, 3, 3]
     assert np.isfinite(entry.decode([0, 1, 2, 3], "unbiased")).all()
+
+
+@pytest.mark.parametrize("count_bits", [3, 8, 14, 16, 20])
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "<u2", ">u2", ">i4", "u4", "i8", "u8"])
+def test_counts_of_every_dtype(dtype: str, count_bits: int) -> None:
+    entry = Codebook.named("sqrt-b", count_bits)
+    top = int(np.iinfo(dtype).max)
+    values = [value for value in (0, 1, 6, 7, 8, entry.edges[-1] - 1, entry.edges[-1], top) if value <= top]
+    expected = [formula("sqrt-b", min(value, entry.edges[-1] - 1)) for value in values]
+    counts = np.array(values, dtype)
+    assert entry.encode(counts).tolist() == expected
+    assert entry.encode(np.repeat(counts, 2)[::2]).tolist() == expected
+    assert entry.saturated(counts) == sum(value >= entry.edges[-1] for value in values)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
@@ -252,7 +297,8 @@ def test_what_is_no_code_is_named() -> None:
         ([0, 3], "2\\*\\*count_bits"),
         ([0, 0, 4], "hold a count"),
         ([0, 4, 4], "hold a count"),
-        ([0, 1.5, 4], r"edges\[1\] = 1\.5"),
+        ([0, 1.5, 4], r"edges\[1\] must be a whole number, got 1\.5"),
+        ([0, True, 2], r"edges\[1\] must be a whole number, got True"),
         ([0, 1 << 21], "count_bits 1 to 20"),
     ],
 )
@@ -269,6 +315,12 @@ def test_what_is_no_table_is_refused(edges: list, what: str) -> None:
         ("sqrt-a", 21, {}, "from 1 to 20, got 21"),
         ("argonne-10to7", 14, {}, "from 1 to 10, got 14"),
         ("sqrt-a", 14, {"scale": 2}, "does not take scale"),
+        ("sqrt-a", True, {}, "whole number, got True"),
+        ("nearest-sqrt", 14, {"scale": "2"}, "scale must be a number"),
+        ("noise-matched", 14, {"pedestal": 16384}, "pedestal must lie inside"),
+        ("noise-matched", 14, {"gain": 1e6}, "leaves one code"),
+        ("noise-matched", 14, {"gain": 1e-300}, "more than 65536 codes"),
+        ("noise-matched", 14, {"gain": 1e-200, "read_noise": 1e-200, "pedestal": 1}, "more than 65536 codes"),
         ("nearest-sqrt", 14, {"scale": 0}, "scale must"),
         ("noise-matched", 14, {"alpha": -1}, "alpha must"),
         ("noise-matched", 14, {"gain": 0}, "gain must"),

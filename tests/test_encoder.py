@@ -95,9 +95,9 @@ def test_coverage_names_what_was_not_hit() -> None:
 
 @pytest.mark.usefixtures("refused")
 @pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize("lanes", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("lanes", [0, -1, 1.5, "2", 1025])
 def test_bad_lanes_are_refused(encoder: type[TableEncoder], lanes: int) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"lanes must be a whole number from 1, got {lanes!r}")):
+    with pytest.raises(ValueError, match=rf"lanes must be a whole number from 1 .*, got {lanes!r}"):
         encoder(Codebook.named("sqrt-b", 8), lanes=lanes)
 
 

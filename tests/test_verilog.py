@@ -112,8 +112,9 @@ def test_the_core_has_the_promised_ports(tmp_path: Path) -> None:
 
 def test_the_codebook_beside_the_verilog_decodes(tmp_path: Path) -> None:
     assert run("verilog", "--codebook", "sqrt-c", "--out", tmp_path).returncode == 0
-    book = json.loads((tmp_path / "codebook.json").read_text())
+    book = json.loads((tmp_path / "sqrt_encoder.json").read_text())
     assert (book["edges"][:5], book["edges"][-1], book["code_bits"]) == ([0, 1, 2, 4, 8], 16384, 8)
+    assert book["levels"] == {"midpoint": book["levels"]["midpoint"]}
     assert book["levels"]["midpoint"][:5] == [0, 1, 2.5, 5.5, 9.5]
 
 
@@ -133,6 +134,11 @@ BAD = [
     (["--codebook", "floor-sqrt", "--architecture", "shift"], "cannot be encoded by shifts"),
     (["--codebook", "sqrt-b-zero", "--core"], "cannot be encoded by shifts"),
     (["--parameter", "scale"], "expected KEY=NUMBER"),
+    (["--codebook", "nearest-sqrt", "--parameter", "scale=2", "--parameter", "scale=3"], "given once"),
+    (["--codebook", "nearest-sqrt", "--parameter", "name=2"], "given once"),
+    (["--codebook", "sqrt-a", "--edges", "x.json"], "--edges says all"),
+    (["--lanes", "100000"], "from 1 to 1024"),
+    (["--module", "2x"], "Verilog name"),
     (["--edges", "missing.json"], "missing.json"),
     (["--architecture", "decoder", "--fraction-bits", "99"], "fraction_bits must"),
     (["--architecture", "magic"], "magic"),
@@ -146,9 +152,29 @@ def test_bad_input_gets_one_line_and_leaves_nothing(options: list[str], message:
     done = run("verilog", *options, "--out", out)
     assert done.returncode == 2
     assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(done.stderr.splitlines()) == 1
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_names_cannot_break_the_output(tmp_path: Path) -> None:
+    edges = tmp_path / "evil\nendmodule garbage.json"
+    done = run("verilog", "--edges", edges, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    edges.write_text("[0, 1, 3, 8]")
+    assert run("verilog", "--edges", edges, "--out", tmp_path / "out", "--module", "mine").returncode == 0
+    text = (tmp_path / "out" / "mine.v").read_text()
+    assert "endmodule garbage" not in text
+    assert "module mine(" in text
+
+
+def test_a_directory_in_the_way_leaves_all_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "sqrt_encoder.v").mkdir()
+    done = run("verilog", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "is a directory" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["sqrt_encoder.v"]
 
 
 def test_out_must_be_a_directory(tmp_path: Path) -> None:
