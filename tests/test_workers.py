@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -96,23 +97,31 @@ def children(pid: int) -> list[int]:
 def test_a_killed_worker_and_an_interrupt_end_the_work(kind: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     process = subprocess.Popen(
-        [sys.executable, tmp_path / "script.py", tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, tmp_path / "script.py", tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    workers: list[int] = []
-    while not workers and time.monotonic() < deadline:
-        time.sleep(0.2)
-        workers = children(process.pid)
-    assert workers
-    time.sleep(3)
-    if kind == "interrupt":
-        process.send_signal(signal.SIGINT)
-    else:
-        os.kill(workers[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
-    assert ("died" in out) == (kind == "killed worker")
-    assert ("KeyboardInterrupt" in err) == (kind == "interrupt")
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    try:
+        deadline = time.monotonic() + 60
+        workers: list[int] = []
+        while not workers and time.monotonic() < deadline:
+            time.sleep(0.2)
+            workers = children(process.pid)
+        assert workers
+        time.sleep(3)
+        if kind == "interrupt":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.kill(workers[0], signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+        assert ("died" in out) == (kind == "killed worker")
+        assert ("KeyboardInterrupt" in err) == (kind == "interrupt")
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_resume_directory_is_kept_only_if_it_holds_something(tmp_path: Path) -> None:
