@@ -27,6 +27,7 @@ from .tools import (
     build_once,
     cache_directory,
     icarus_version,
+    prune,
     verilator_path_environment,
     verilator_version,
 )
@@ -151,6 +152,7 @@ def run_bench(
     if directory is None:
         runs = cache_directory() / "runs"
         runs.mkdir(parents=True, exist_ok=True)
+        prune(runs)
         directory = Path(tempfile.mkdtemp(prefix=f"{bench}-", dir=runs))
     directory.mkdir(parents=True, exist_ok=True)
     coverage, log, results = (directory / name for name in ("coverage.yml", "simulator.log", "results.xml"))

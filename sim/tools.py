@@ -113,7 +113,7 @@ def build_once(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(final.with_suffix(".lock")):
             if not final.is_dir():
-                _prune(folder)
+                prune(folder)
                 work = Path(tempfile.mkdtemp(prefix="building-", dir=folder))
                 try:
                     build(work)
@@ -163,8 +163,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _prune(folder: Path) -> None:
-    """Remove builds, finished or abandoned, that nothing has used lately."""
+def prune(folder: Path) -> None:
+    """Remove directories in a folder of the cache that nothing has used for `KEEP_DAYS`."""
     oldest = time.time() - KEEP_DAYS * 86400
     for entry in folder.iterdir():
         if entry.is_dir() and entry.stat().st_mtime < oldest:
