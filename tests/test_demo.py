@@ -76,18 +76,64 @@ def test_measured_frames_to_report(scan: Path, tmp_path: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")  # self-contained
 
 
-def test_a_wrong_code_is_found(scan: Path, tmp_path: Path) -> None:
-    # A sitecustomize plants the fault: the golden model's largest common code is one too high.
-    (tmp_path / "sitecustomize.py").write_text(
-        "from ptychopress.model.codebook import Codebook\n"
-        "encode = Codebook.encode\n"
-        "Codebook.encode = lambda self, counts, **k: encode(self, counts, **k) + (encode(self, counts, **k) == 20)\n"
-    )
+WRONG_SHIFT = """
+import ptychopress.hdl.encoder as encoder
+
+class WrongShift(encoder.ShiftCore):
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        with m.If(self.count[4:] == 1):
+            m.d.comb += self.code[0].eq(self.count[0])
+        return m
+
+encoder.ShiftCore = WrongShift
+"""
+
+
+def test_a_fault_in_the_hardware_is_found(scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WRONG_SHIFT)
     done = run("--data", scan, "--out", tmp_path / "out", "--json", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     rows = json.loads(done.stdout)["results"]
     assert [row["bit_exact"] for row in rows] == [None, False, False, False]
+    assert all(row["mismatches"] > 0 for row in rows[1:])
     assert "differ from the golden model" in " ".join((tmp_path / "out" / "report.html").read_text().split())
+
+
+def test_invalid_pixels_are_neither_counts_nor_saturated(scan: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked.cxi"
+    with h5py.File(scan) as clean, h5py.File(marked, "w") as file:
+        clean.copy("entry_1", file)
+        detector = file["entry_1/instrument_1/detector_1"]
+        frames = detector["data"][()].astype(np.int32)
+        frames[:, 3, 4] = -1
+        frames[:, 5:7, 9] = 65535
+        del detector["data"]
+        detector["data"] = frames
+        detector["mask"] = np.zeros(frames.shape[1:], np.uint32)
+        detector["mask"][5:7, 9] = 1
+    done = run("--data", marked, "--out", tmp_path / "out", "--json", "--decode", "unbiased")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["results"]
+    assert [row["saturated"] for row in rows] == [0, 0, 0, 0]
+    frames[:, 3, 4] = frames[:, 5:7, 9] = 0
+    assert rows[0]["bits"] == int(frames.max()).bit_length()
+
+
+@pytest.mark.slow
+def test_the_simulated_benchmark_in_short(tmp_path: Path) -> None:
+    smse = {}
+    for rule in ("midpoint", "unbiased"):
+        done = run("--quick", "--out", tmp_path / rule, "--json", "--decode", rule)
+        assert done.returncode == 0, done.stderr
+        rows = {row["codebook"]: row for row in json.loads(done.stdout)["results"]}
+        assert {row["scene"] for row in rows.values()} == {"2e7"}
+        assert all(row["bit_exact"] for name, row in rows.items() if name != "none")
+        smse[rule] = {name: row["smse"] for name, row in rows.items()}
+        assert smse[rule]["sqrt-a"] == pytest.approx(smse[rule]["none"], rel=0.03)
+        assert 0.2 < rows["none"]["frc_crossing"] < 0.8
+    assert smse["midpoint"]["none"] == smse["unbiased"]["none"]
+    assert smse["midpoint"]["sqrt-c"] != smse["unbiased"]["sqrt-c"]
 
 
 @pytest.mark.parametrize(
