@@ -8,15 +8,16 @@ from functools import cached_property
 from inspect import signature
 from numbers import Real
 from operator import index
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import levels
-from .figures import Figures, figures
 from .noise import Noise
 from .schemes import SCHEMES
+
+if TYPE_CHECKING:
+    from .figures import Figures
 
 DecodeMethod = Literal["midpoint", "posterior", "unbiased"]
 
@@ -177,6 +178,8 @@ class Codebook:
         if method not in get_args(DecodeMethod):
             raise ValueError(f"unknown decode method {method!r}: known are {', '.join(get_args(DecodeMethod))}")
         if method not in self._levels:
+            from . import levels  # here: encoding needs none of SciPy, which takes its time to import
+
             self._levels[method] = _read_only(getattr(levels, method)(self.edge_array, self.noise))
         return self._levels[method]
 
@@ -284,8 +287,10 @@ class Codebook:
         words[: self.levels - 1] = self.edge_array[1:-1] - 1
         return words
 
-    def figures(self) -> Figures:
+    def figures(self) -> "Figures":
         """Return error, added noise and bias by decode method."""
+        from .figures import figures
+
         methods: tuple[DecodeMethod, ...] = get_args(DecodeMethod)
         return figures(self.edge_array, self.noise, {m: self.decode_levels(m) for m in methods})
 

@@ -4,6 +4,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 from scipy.special import exp1, gammainc, ndtr, pdtr, pdtrc
 
 from .noise import Noise
@@ -59,8 +60,6 @@ def unbiased(edges: Edges, noise: Noise) -> Levels:
     ValueError
         For more than 4096 levels: so fine a codebook has no bias to speak of.
     """
-    from scipy.optimize import lsq_linear  # here, as it takes most of a second to import
-
     if len(edges) > _MAX_FITTED_LEVELS + 1:
         raise ValueError(f"{len(edges) - 1} levels are more than the {_MAX_FITTED_LEVELS} that can be fitted")
     means = mean_counts(edges, noise)
