@@ -5,6 +5,7 @@
 import os
 from importlib import resources
 from typing import Any
+from unittest.mock import patch
 
 from amaranth.back import verilog
 
@@ -22,8 +23,8 @@ def verilog_text(block: Any, module: str) -> str:
         Name of the top module.
     """
     # A yosys that happens to be installed would change the text.
-    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
-    return verilog.convert(block, name=module, emit_src=False, strip_internal_attrs=True)
+    with patch.dict(os.environ, AMARANTH_USE_YOSYS="builtin"):
+        return verilog.convert(block, name=module, emit_src=False, strip_internal_attrs=True)
 
 
 def waivers_text() -> str:
