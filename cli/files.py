@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Writing results so that nothing half-written is ever left behind."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -48,15 +49,29 @@ def publish(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def resumable(out: Path) -> Iterator[Path]:
-    """Hand out `out`/.resume for finished parts of long work: removed when all is done, kept after an interrupt."""
-    resume = out / ".resume"
-    resume.mkdir(exist_ok=True)
-    try:
-        yield resume
-    except BaseException:
-        for part in resume.glob("*.part"):
-            part.unlink()
-        if not any(resume.iterdir()):
-            resume.rmdir()
-        raise
-    shutil.rmtree(resume)
+    """Hand out `out`/.resume for finished parts of long work: removed when all is done, kept after an interrupt.
+
+    Raises
+    ------
+    RuntimeError
+        If another process has it in hand.
+    """
+    resume, lock = out / ".resume", out / ".lock"
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another run is at work in {out}: wait for it, or choose another --out") from None
+        resume.mkdir(exist_ok=True)
+        try:
+            yield resume
+        except BaseException:
+            for part in resume.glob("*.part"):
+                part.unlink()
+            if not any(resume.iterdir()):
+                resume.rmdir()
+            raise
+        else:
+            shutil.rmtree(resume)
+        finally:
+            lock.unlink()

@@ -137,3 +137,12 @@ def test_resume_directory_is_kept_only_if_it_holds_something(tmp_path: Path) -> 
         assert (resume / "done.npz").exists()
         (stage / "result").write_text("y")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["result"]
+
+
+def test_two_runs_do_not_share_a_directory(tmp_path: Path) -> None:
+    with resumable(tmp_path) as resume:
+        (resume / "done.npz").write_text("x")
+        with pytest.raises(RuntimeError, match="another run"), resumable(tmp_path):
+            pass
+        assert (resume / "done.npz").exists()
+    assert not list(tmp_path.iterdir())
