@@ -3,7 +3,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,13 +69,11 @@ def test_verilator_has_no_warning(generated: Path) -> None:
 
 
 @pytest.mark.simulator
-def test_icarus_has_no_warning(generated: Path) -> None:
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+def test_icarus_has_no_warning(generated: Path, simulator: str) -> None:
     verilog, module = sources(generated)
-    iverilog = shutil.which("iverilog")
-    if iverilog is None:
-        assert not os.environ.get("PTYCHOPRESS_REQUIRE_SIMULATORS"), "iverilog is missing"
-        pytest.skip("iverilog is missing: apt-get install iverilog")
-    done = subprocess.run([iverilog, "-Wall", "-o", os.devnull, "-s", module, verilog], capture_output=True, text=True)
+    command = ["iverilog", "-Wall", "-o", os.devnull, "-s", module, verilog]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
