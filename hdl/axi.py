@@ -17,9 +17,10 @@ def lane_bytes(bits: int) -> int:
 class AxiStreamTop(wiring.Component):
     """A block with streams ``i`` and ``o``, and perhaps ``table``, behind AXI4-Stream ports.
 
-    Every lane, and a word of a table, takes whole bytes of tdata, its value in the low bits, lane 0 lowest;
-    padding is 0 on the way out and ignored on the way in. tlast is the beat's ``last``; tuser on the way out
-    is the beat's flag of each lane. In reset a beat is lost if offered: AXI4-Stream has sources hold tvalid low then.
+    Every lane, and a word of a table, takes whole bytes of tdata, its value in the low bits, lane 0 lowest; on the
+    way out signed values fill their bytes with their sign, others with 0, on the way in what fills them is ignored.
+    tlast is the beat's ``last``; tuser on the way out is the beat's flags. In reset a beat is lost if offered:
+    AXI4-Stream has sources hold tvalid low then.
     Latency, throughput and stalls are the block's.
 
     Members
@@ -70,10 +71,10 @@ class AxiStreamTop(wiring.Component):
                 port.p.last.eq(getattr(self, f"{prefix}_tlast")),
                 getattr(self, f"{prefix}_tready").eq(port.ready),
             ]
-            for bits, lane in _on_bus(getattr(self, f"{prefix}_tdata"), _lanes(port)):
-                m.d.comb += lane.eq(bits)
-        for bits, lane in _on_bus(self.m_axis_tdata, _lanes(self.block.o)):
-            m.d.comb += bits.eq(lane)
+            for octets, lane in _on_bus(getattr(self, f"{prefix}_tdata"), _lanes(port)):
+                m.d.comb += lane.eq(octets[: len(lane)])
+        for octets, lane in _on_bus(self.m_axis_tdata, _lanes(self.block.o)):
+            m.d.comb += octets.eq(lane)
         m.d.comb += [
             self.m_axis_tuser.eq(_flags(self.block.o)),
             self.m_axis_tlast.eq(self.block.o.p.last),
@@ -93,7 +94,7 @@ def _lanes(port: Any) -> list[Value]:
 
 
 def _flags(port: Any) -> Value:
-    """Value of a payload's second field, a bit a lane."""
+    """Value of a payload's second field, what is to be said of the first."""
     names = [name for name, _ in port.p.shape()]
     return Value.cast(port.p[names[1]])
 
@@ -103,6 +104,6 @@ def _bus_bits(lanes: list[Value]) -> int:
 
 
 def _on_bus(tdata: Value, lanes: list[Value]) -> list[tuple[Value, Value]]:
-    """Pair each lane with the bits of tdata that carry it."""
+    """Pair each lane with the bytes of tdata that carry it."""
     pitch = 8 * lane_bytes(len(lanes[0]))
-    return [(tdata[k * pitch : k * pitch + len(lane)], lane) for k, lane in enumerate(lanes)]
+    return [(tdata[k * pitch : (k + 1) * pitch], lane) for k, lane in enumerate(lanes)]

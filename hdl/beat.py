@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Layouts of a beat: what crosses a stream in one clock."""
 
+from amaranth.hdl import signed
 from amaranth.lib.data import ArrayLayout, StructLayout
 
 
@@ -25,7 +26,27 @@ def table_beat(count_bits: int) -> StructLayout:
     return StructLayout({"threshold": count_bits, "last": 1})
 
 
-def check_lanes(lanes: int) -> None:
-    """Raise ValueError unless `lanes` is a number of pixels a beat: 1 to 1024, as a bus of Verilog has its limits."""
+def values_beat(value_bits: int, lanes: int) -> StructLayout:
+    """One count or code a lane, whether a count of the beat was above the range, and `last`."""
+    return StructLayout({"values": ArrayLayout(value_bits, lanes), "clipped": 1, "last": 1})
+
+
+def coefficients_beat(coefficient_bits: int, columns: int) -> StructLayout:
+    """One coefficient a column, what is to be said of them and of their frame, and `last`.
+
+    `saturated` has a bit a coefficient; `short` and `long`: the frame ended early or late; `clipped`: one of its
+    counts was above the range.
+    """
+    flags = StructLayout({"saturated": columns, "short": 1, "long": 1, "clipped": 1})
+    return StructLayout({"coefficients": ArrayLayout(signed(coefficient_bits), columns), "flags": flags, "last": 1})
+
+
+def word_beat(word_bits: int) -> StructLayout:
+    """One signed word of a table of weights; `last` marks the word that completes it."""
+    return StructLayout({"word": signed(word_bits), "last": 1})
+
+
+def check_lanes(lanes: int, name: str = "lanes") -> None:
+    """Raise ValueError unless `lanes` is a number of values a beat: 1 to 1024, as a bus of Verilog has its limits."""
     if type(lanes) is not int or not 1 <= lanes <= 1024:
-        raise ValueError(f"lanes must be a whole number from 1 to 1024, got {lanes!r}")
+        raise ValueError(f"{name} must be a whole number from 1 to 1024, got {lanes!r}")

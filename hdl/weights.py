@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Memory of a projector's weights: two banks, one read in order while a stream fills the other."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..model.projection import ProjectionFormat
+from .beat import word_beat
+
+
+class WeightMemory(wiring.Component):
+    """Weights, first values of the accumulators and shifts, read in the order in which a projector needs them.
+
+    The projector steps through a frame beat by beat, and in each beat through `phases` rows of `columns`
+    components. Step k of a frame reads word k of the weights, so nothing is addressed: the memory counts.
+
+    A table comes in over ``table``, a word a clock, as `Projection.words` lists it: component by component its
+    weights, in whole beats, the first value of its accumulator, its shift; ``last`` on the final word. It goes into the
+    bank that is not read. It serves from the first clock with ``between`` that follows its last word; until then, and
+    for `settle` clocks after, ``table.ready`` is low. A table that ends early or late is dropped whole, and
+    ``table_error`` is high for one clock. Nothing is loaded after a reset.
+
+    Parameters
+    ----------
+    format : ProjectionFormat
+    lanes, columns : int
+        Pixels a beat, components at a time.
+    settle : int
+        Clocks for which a row may still be read after its bank was left.
+
+    Members
+    -------
+    table : In(stream of word_beat)
+    table_error : Out(1)
+    loaded : Out(1)
+        There is a table to read, from the clock before the first ``between`` that may begin a frame.
+    between : In(1)
+        No frame is being read: the next step, in a later clock, is the first of a frame.
+    step : In(1)
+        Read the next word of weights.
+    row : Out
+        Row of the accumulators that belongs to the step, to be given back as ``constants_row``.
+    weights : Out
+        Of the step in the clock before, a weight for each column and lane.
+    constants_row : In
+    preload, shift : Out
+        Of the row of the clock before, one for each column.
+    """
+
+    def __init__(self, format: ProjectionFormat, *, lanes: int, columns: int, settle: int) -> None:
+        self.format = format
+        self.lanes = lanes
+        self.columns = columns
+        self.settle = settle
+        self.beats = -(-format.pixels // lanes)
+        self.phases = -(-format.components // columns)
+        self.preload_bits = format.bias_format.bits
+        self.shift_bits = format.largest_shift.bit_length()
+        super().__init__(
+            {
+                "table": In(stream.Signature(word_beat(self.preload_bits))),
+                "table_error": Out(1),
+                "loaded": Out(1),
+                "between": In(1),
+                "step": In(1),
+                "row": Out(range(2 * self.phases)),
+                "weights": Out(ArrayLayout(ArrayLayout(signed(format.weight_bits), lanes), columns)),
+                "constants_row": In(range(2 * self.phases)),
+                "preload": Out(ArrayLayout(signed(self.preload_bits), columns)),
+                "shift": Out(ArrayLayout(self.shift_bits, columns)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        depth, phases = self.beats * self.phases, self.phases
+        bank, complete, in_force = Signal(), Signal(), Signal()
+
+        # Reading. `between` rewinds to the bank that the next frame will use.
+        swap, next_bank = Signal(), Signal()
+        m.d.comb += [
+            swap.eq(complete & self.between),
+            next_bank.eq(bank ^ swap),
+            self.loaded.eq(in_force | complete),
+        ]
+        m.d.sync += bank.eq(next_bank)
+        with m.If(swap):
+            m.d.sync += [complete.eq(0), in_force.eq(1)]
+        place = Signal(range(2 * depth))
+        row_end = Signal()
+        m.d.comb += row_end.eq(self.row == Mux(bank, 2 * phases - 1, phases - 1))
+        with m.If(self.step):
+            m.d.sync += [place.eq(place + 1), self.row.eq(Mux(row_end, Mux(bank, phases, 0), self.row + 1))]
+        with m.If(self.between):
+            m.d.sync += [place.eq(Mux(next_bank, depth, 0)), self.row.eq(Mux(next_bank, phases, 0))]
+
+        # Filling the other bank, component by component. Writes come one clock after their word.
+        settled = Signal()
+        trail = bank
+        for _ in range(self.settle):
+            trail, before = Signal(), trail
+            m.d.sync += trail.eq(before)
+        m.d.comb += [settled.eq(trail == bank), self.table.ready.eq(~complete & settled)]
+        taken = Signal()
+        m.d.comb += taken.eq(self.table.valid & self.table.ready)
+
+        lane, beat = Signal(range(self.lanes)), Signal(range(self.beats))
+        column, phase = Signal(range(self.columns)), Signal(range(phases))
+        component = Signal(range(self.format.components))
+        offset = Signal(range(depth))
+        part = Signal(range(3))
+        weights, preload, shift = range(3)
+        final, overrun = Signal(), Signal()
+        m.d.comb += final.eq((component == self.format.components - 1) & (part == shift))
+
+        group = Signal(ArrayLayout(signed(self.format.weight_bits), self.lanes), reset_less=True)
+        constant = Signal(signed(self.preload_bits), reset_less=True)
+        weights_at, row_at = Signal(range(2 * depth), reset_less=True), Signal(range(2 * phases), reset_less=True)
+        into = Signal(range(self.columns), reset_less=True)
+        write = [Signal(name=f"write_{name}") for name in ("weights", "preload", "shift")]
+        m.d.sync += [
+            weights_at.eq(offset + Mux(bank, 0, depth)),
+            row_at.eq(phase + Mux(bank, 0, phases)),
+            into.eq(column),
+            write[weights].eq(taken & (part == weights) & (lane == self.lanes - 1)),
+            write[preload].eq(taken & (part == preload)),
+            write[shift].eq(taken & (part == shift)),
+            self.table_error.eq(taken & self.table.p.last & ~(final & ~overrun)),
+        ]
+        with m.If(taken):
+            m.d.sync += constant.eq(self.table.p.word)
+            with m.Switch(part):
+                with m.Case(weights):
+                    # Lane 0 comes first and ends up lowest.
+                    word = self.table.p.word[: self.format.weight_bits]
+                    m.d.sync += group.as_value().eq(Cat(group.as_value(), word)[self.format.weight_bits :])
+                    with m.If(lane != self.lanes - 1):
+                        m.d.sync += lane.eq(lane + 1)
+                    with m.Else():
+                        m.d.sync += lane.eq(0)
+                        with m.If(beat != self.beats - 1):
+                            m.d.sync += [beat.eq(beat + 1), offset.eq(offset + phases)]
+                        with m.Else():
+                            m.d.sync += [beat.eq(0), part.eq(preload)]
+                with m.Case(preload):
+                    m.d.sync += part.eq(shift)
+                with m.Case(shift):
+                    m.d.sync += [part.eq(weights), component.eq(component + 1)]
+                    with m.If(column != self.columns - 1):
+                        m.d.sync += [column.eq(column + 1), offset.eq(phase)]
+                    with m.Else():
+                        m.d.sync += [column.eq(0), phase.eq(phase + 1), offset.eq(phase + 1)]
+            with m.If(final & ~self.table.p.last):
+                m.d.sync += overrun.eq(1)
+            with m.If(self.table.p.last):
+                counters = (lane, beat, column, phase, component, offset, part, overrun)
+                m.d.sync += [counter.eq(0) for counter in counters]
+                with m.If(final & ~overrun):
+                    m.d.sync += complete.eq(1)
+
+        for k in range(self.columns):
+            memories = (
+                (Memory(shape=self.weights[k].shape(), depth=2 * depth, init=[]), weights_at, group, weights),
+                (Memory(shape=signed(self.preload_bits), depth=2 * phases, init=[]), row_at, constant, preload),
+                (
+                    Memory(shape=self.shift_bits, depth=2 * phases, init=[]),
+                    row_at,
+                    constant[: self.shift_bits],
+                    shift,
+                ),
+            )
+            for (memory, address, data, what), name in zip(memories, ("weights", "preload", "shift"), strict=True):
+                m.submodules[f"{name}_{k}"] = memory
+                port, read = memory.write_port(), memory.read_port()
+                m.d.comb += [
+                    port.addr.eq(address),
+                    port.data.eq(data),
+                    port.en.eq(write[what] & (into == k)),
+                    read.addr.eq(place if what == weights else self.constants_row),
+                    getattr(self, name)[k].eq(read.data),
+                ]
+        return m
