@@ -8,6 +8,7 @@ for a frame x of N unsigned counts or codes, signed weights w, a bias b that cen
 component. Sums are exact: nothing but the last step rounds or saturates.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .fixed import SQ, UQ, Format, round_shift
+from .fixed import SQ, UQ, Format
 
-_EXACT = 1 << 53  # integers below are exact in float64, and so are their sums in any order
-_BLOCK_BYTES = 1 << 21  # of float64 frames at a time: what a core's cache holds
+# Integers below these are exact in the type, and so are their sums in any order.
+_EXACT_SINGLE = 1 << 24
+_EXACT_DOUBLE = 1 << 53
+_BLOCK = 1024  # frames at a time: enough for the matrix product's full speed
+_SHORTEST = 128  # pixels for which a product in single precision, twice as fast, is worth adding up its parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +178,34 @@ class Projection:
             If they do not have N pixels, or a value is out of range.
         """
         size = self.format
+        flat, leading = self._flat(frames)
+        coefficients = np.empty((len(flat), size.components), np.int32)
+        saturated = np.empty(coefficients.shape, np.bool_)
+        low, high = size.output_format.minimum, size.output_format.maximum
+        for part, sums in self._blocks(flat):
+            sums += self.preload
+            if sums.dtype == np.float64:
+                # Exact as well: powers of two only move the binary point.
+                sums *= np.exp2(-self.shift)
+                np.floor(sums, out=sums)
+            else:
+                sums >>= self.shift
+            np.logical_or(sums < low, sums > high, out=saturated[part])
+            coefficients[part] = np.clip(sums, low, high, out=sums)
+        shape = (*leading, size.components)
+        return coefficients.reshape(shape), saturated.reshape(shape)
+
+    def sums(self, frames: ArrayLike) -> NDArray[np.int64]:
+        """Exact sums before the shift, b + W x, int64 (..., S'), of frames as `project` takes them."""
+        flat, leading = self._flat(frames)
+        exact = np.empty((len(flat), self.format.components), np.int64)
+        for part, sums in self._blocks(flat):
+            exact[part] = sums
+        return (exact + self.bias).reshape(*leading, self.format.components)
+
+    def _flat(self, frames: ArrayLike) -> tuple[NDArray[Any], tuple[int, ...]]:
+        """Frames as (frames, N), checked, and the shape of the leading axes."""
+        size = self.format
         frames = np.asarray(frames)
         if frames.dtype.kind not in "iu":
             raise TypeError(f"frames must be integers, got {frames.dtype}")
@@ -181,31 +213,45 @@ class Projection:
         if leading is None or frames.ndim == 0:
             raise ValueError(f"frames of shape {frames.shape}: expected {size.pixels} pixels in the last axis or two")
         flat = frames.reshape(-1, size.pixels)
-        if flat.size and (flat.min() < 0 or int(flat.max()) > size.input_format.maximum):
-            raise ValueError(_out_of_range("frames", flat, 0, size.input_format.maximum))
-        coefficients = np.empty((len(flat), size.components), np.int32)
-        saturated = np.empty(coefficients.shape, np.bool_)
-        step = max(1, _BLOCK_BYTES // (8 * size.pixels))
-        for start in range(0, len(flat), step):
-            part = slice(start, start + step)
-            rounded = round_shift(self._sums(flat[part]) + self.bias, self.shift, "half_up")
-            coefficients[part], saturated[part] = size.output_format.saturate(rounded)
-        shape = (*leading, size.components)
-        return coefficients.reshape(shape), saturated.reshape(shape)
+        limits, largest = np.iinfo(frames.dtype), size.input_format.maximum
+        if flat.size and (limits.min < 0 or limits.max > largest) and (flat.min() < 0 or int(flat.max()) > largest):
+            raise ValueError(_out_of_range("frames", flat, 0, largest))
+        return flat, leading
 
-    def _sums(self, frames: NDArray[Any]) -> NDArray[np.int64]:
-        """Sums of products, int64 (frames, S')."""
-        exact = self._transposed
-        if exact is None:
-            return frames.astype(np.int64) @ self.weights.T.astype(np.int64)
-        return (frames.astype(np.float64) @ exact).astype(np.int64)
+    def _blocks(self, flat: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Sums of products of some frames at a time: which, and integers (frames, S') in float64 or int64.
+
+        The arrays are used again for the next frames: fresh memory costs more than the sums that are written to it.
+        """
+        pixels, weights = self._parts
+        rows, columns = min(_BLOCK, len(flat)), self.format.components
+        values = np.empty(rows * pixels, weights.dtype)
+        product = np.empty((rows, columns), weights.dtype)
+        total = np.empty((rows, columns), np.int64 if weights.dtype == np.int64 else np.float64)
+        for start in range(0, len(flat), _BLOCK):
+            frames = flat[start : start + _BLOCK]
+            count = len(frames)
+            sums = total[:count]
+            sums[:] = 0
+            for first in range(0, self.format.pixels, pixels):
+                part = frames[:, first : first + pixels]
+                operand = values[: part.size].reshape(part.shape)
+                operand[:] = part
+                sums += np.matmul(operand, weights[first : first + pixels], out=product[:count])
+            yield slice(start, start + count), sums
 
     @cached_property
-    def _transposed(self) -> NDArray[np.float64] | None:
-        """Weights as float64 (N, S') if every partial sum of products is exact in float64."""
-        if self.format.bias_format.maximum >= _EXACT:
-            return None
-        return np.ascontiguousarray(self.weights.T, np.float64)
+    def _parts(self) -> tuple[int, NDArray[Any]]:
+        """Weights (N, S') in the fastest type that is exact, and for how many pixels at a time it is."""
+        size = self.format
+        largest = size.input_format.maximum * -size.weight_format.minimum
+        if (pixels := (_EXACT_SINGLE - 1) // largest) >= min(_SHORTEST, size.pixels):
+            dtype = np.float32
+        else:
+            pixels, dtype = size.pixels, np.float64
+        if size.accumulator_format.maximum >= _EXACT_DOUBLE:
+            pixels, dtype = size.pixels, np.int64
+        return pixels, np.ascontiguousarray(self.weights.T, dtype)
 
     def words(self, lanes: int) -> NDArray[np.int64]:
         """Words that load a projector of so many lanes, in the order of its table stream, int64.
@@ -215,7 +261,11 @@ class Projection:
         """
         beats = -(-self.format.pixels // lanes)
         padding = beats * lanes - self.format.pixels
-        rows = [np.pad(self.weights.astype(np.int64), ((0, 0), (0, padding))), self.preload[:, None], self.shift[:, None]]
+        rows = [
+            np.pad(self.weights.astype(np.int64), ((0, 0), (0, padding))),
+            self.preload[:, None],
+            self.shift[:, None],
+        ]
         return np.hstack(rows).ravel()
 
 
