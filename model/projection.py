@@ -92,6 +92,19 @@ class ProjectionFormat:
         """Of bias plus any sum of products, for any weights and any part of a frame: it cannot overflow."""
         return SQ(self.bias_format.bits + 1)
 
+    def leading_axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Axes in front of the one or two that hold a frame's pixels.
+
+        Raises
+        ------
+        ValueError
+            If neither holds N pixels.
+        """
+        for k in (1, 2):
+            if len(shape) >= k and np.prod(shape[-k:]) == self.pixels:
+                return shape[:-k]
+        raise ValueError(f"frames of shape {shape}: expected {self.pixels} pixels in the last axis or two")
+
     @property
     def largest_shift(self) -> int:
         """Largest right shift: what it leaves of an accumulator is the sign."""
@@ -209,9 +222,7 @@ class Projection:
         frames = np.asarray(frames)
         if frames.dtype.kind not in "iu":
             raise TypeError(f"frames must be integers, got {frames.dtype}")
-        leading = next((frames.shape[:-k] for k in (1, 2) if np.prod(frames.shape[-k:]) == size.pixels), None)
-        if leading is None or frames.ndim == 0:
-            raise ValueError(f"frames of shape {frames.shape}: expected {size.pixels} pixels in the last axis or two")
+        leading = size.leading_axes(frames.shape)
         flat = frames.reshape(-1, size.pixels)
         limits, largest = np.iinfo(frames.dtype), size.input_format.maximum
         if flat.size and (limits.min < 0 or limits.max > largest) and (flat.min() < 0 or int(flat.max()) > largest):
