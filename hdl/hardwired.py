@@ -260,9 +260,10 @@ class HardwiredProjector(wiring.Component):
                 value = Signal(Shape.cast(range(low, high + 1)), name=f"sum_{index}")
                 stage = self._stage(node.depth)
                 (first, _, _), (second, shift, negative) = node.terms
-                whole, part = at(first, stage), at(second, stage)
-                rest = whole.shift_right(shift)
-                m.d.comb += value.eq(Cat(_low(whole, shift), rest - part if negative else rest + part))
+                whole = _fit(at(first, stage), len(value))
+                rest = whole[shift:]
+                part = _fit(at(second, stage), len(rest))
+                m.d.comb += value.eq(Cat(whole[:shift], (rest - part if negative else rest + part)[: len(rest)]))
             staged.append([value])
 
         for component, term in enumerate(self.graph.outputs):
@@ -284,7 +285,7 @@ class HardwiredProjector(wiring.Component):
         return m
 
 
-def _low(value: Value, bits: int) -> Value:
+def _fit(value: Value, bits: int) -> Value:
     """Lowest bits of a value, filled up with its sign."""
     filling = value[-1] if value.shape().signed else Const(0, 1)
-    return Cat(value, filling.replicate(bits))[:bits]
+    return Cat(value, filling.replicate(max(0, bits - len(value))))[:bits]
