@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""From components to the integers that the projector holds, and back from its coefficients to frames."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import linalg
+
+from .pca import Components
+from .projection import Projection, ProjectionFormat
+from .transform import Transform
+
+WEIGHT_BITS = range(4, 17)
+"""Widths of a weight that `choose_widths` tries."""
+
+_NOISE_FRAMES = 256  # frames that the noise is averaged over
+_WIDEST = 32  # bits of a coefficient
+_HEADROOM = 4  # standard deviations of the noise beyond the training set's extremes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compressor:
+    """What turns counts into coefficients, bit for bit as the hardware does, and coefficients into frames.
+
+    Integer weights are neither orthogonal nor of unit length: coefficients y are expanded by the pseudo-inverse of the
+    integer matrix, x = mean + pinv(W) (2**shift y - b - W mean), so that rounding the weights only tilts the space
+    that is kept.
+
+    Parameters
+    ----------
+    projection : Projection
+        Weights, biases, shifts and widths.
+    scale : numpy.ndarray
+        What one step of a weight stands for, float64 (S',): scale[s] * weights[s] is near an orthonormal component, and
+        scale[s] * 2**shift[s] is one step of a coefficient, in values.
+    transform : Transform
+        What becomes of counts before they are projected.
+    frame_shape : tuple of int
+        Rows and columns of a frame; or (N,).
+    mean : numpy.ndarray, optional
+        Mean values, float64 (N,), by default 0.
+    mask : numpy.ndarray, optional
+        Invalid pixels, bool (frame_shape): they have weight 0, and come back as NaN.
+    recipe : dict
+        How the components were learned, as JSON values.
+    report : dict
+        What quantisation cost, as JSON values: see `quantise`.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together.
+    """
+
+    projection: Projection
+    scale: NDArray[np.float64]
+    transform: Transform
+    frame_shape: tuple[int, ...]
+    mean: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    mask: NDArray[np.bool_] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = self.projection.format
+        if self.mean is None:
+            object.__setattr__(self, "mean", np.zeros(size.pixels))
+        if self.transform.input_bits != size.input_bits:
+            raise ValueError(f"values of {self.transform.input_bits} bits, a projection of {size.input_bits}")
+        if int(np.prod(self.frame_shape)) != size.pixels:
+            raise ValueError(f"frames of {self.frame_shape}, a projection of {size.pixels} pixels")
+        for name, shape in (("scale", (size.components,)), ("mean", (size.pixels,))):
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, expected finite numbers {shape}")
+        if not (self.scale > 0).all():
+            raise ValueError(f"scale from {self.scale.min()}: expected more than 0")
+        if self.mask is not None:
+            if self.mask.shape != self.frame_shape:
+                raise ValueError(f"mask has shape {self.mask.shape}, frames {self.frame_shape}")
+            if self.projection.weights[:, self.mask.ravel()].any():
+                raise ValueError("mask: an invalid pixel has a weight that is not 0")
+
+    @property
+    def step(self) -> NDArray[np.float64]:
+        """One step of each coefficient, in values, float64 (S',)."""
+        return self.scale * np.exp2(self.projection.shift)
+
+    def compress(self, counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Coefficients of counts.
+
+        Parameters
+        ----------
+        counts : array_like of int
+            Photon counts, (..., rows, columns) or (..., N); what stands at invalid pixels is not looked at.
+
+        Returns
+        -------
+        coefficients : numpy.ndarray
+            int32 (..., S').
+        saturated : numpy.ndarray
+            bool (..., S').
+        """
+        counts = np.asarray(counts)
+        if self.mask is not None:
+            flat = counts.reshape(*_leading(counts.shape, self.frame_shape), self.projection.format.pixels)
+            counts = np.where(self.mask.ravel(), counts.dtype.type(0), flat)
+        return self.projection.project(self.transform.forward(counts))
+
+    def values(self, coefficients: ArrayLike) -> NDArray[np.float64]:
+        """Values (..., *frame_shape) that coefficients (..., S') stand for, float64; NaN at invalid pixels.
+
+        They are means, which `Transform.inverse` turns into intensities without bias.
+        """
+        coefficients = np.asarray(coefficients, np.float64)
+        values = (coefficients * self.step + self._offset) @ self._decoder + self.mean
+        values = values.reshape(*coefficients.shape[:-1], *self.frame_shape)
+        if self.mask is not None:
+            values[..., self.mask] = np.nan
+        return values
+
+    def expand(self, coefficients: ArrayLike) -> NDArray[np.float64]:
+        """Intensities (..., *frame_shape) for coefficients (..., S'): photons, float64; NaN at invalid pixels."""
+        return self.transform.inverse(self.values(coefficients))
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """Integer weights times their scale, near orthonormal, float64 (S', N)."""
+        return self.projection.weights * self.scale[:, None]
+
+    @cached_property
+    def _gram_inverse(self) -> NDArray[np.float64]:
+        matrix = self.matrix
+        gram = matrix @ matrix.T
+        try:
+            return np.asarray(linalg.cho_solve(linalg.cho_factor(gram), np.eye(len(gram))))
+        except linalg.LinAlgError:
+            # So few bits that two components have become one.
+            return np.asarray(linalg.pinvh(gram))
+
+    @cached_property
+    def _decoder(self) -> NDArray[np.float64]:
+        return self._gram_inverse @ self.matrix
+
+    @cached_property
+    def _offset(self) -> NDArray[np.float64]:
+        """What the coefficients of the mean are above 0: the rounding of the bias."""
+        return -self.scale * (self.projection.bias + self.projection.weights @ self.mean)
+
+
+def quantise(
+    components: Components,
+    training_values: ArrayLike,
+    weight_bits: int = 8,
+    output_bits: int = 16,
+    saturate_share: float = 0.0,
+) -> Compressor:
+    """Integer weights, biases and shifts for components.
+
+    Each component has its own scale, with its largest weight at the end of the range, and the smallest right shift
+    with which no coefficient of the training values saturates, be it that they spread four standard deviations of the
+    noise further.
+
+    Parameters
+    ----------
+    components : Components
+        Of counts or codes.
+    training_values : array_like
+        Values of frames like those to come, (J, rows, columns) or (J, N); rounded if they are means.
+    weight_bits, output_bits : int
+        Width of a weight, 2 to 18, and of a coefficient, 2 to 32.
+    saturate_share : float
+        Largest share of each component's training coefficients that may saturate; with more than 0 without headroom.
+
+    Returns
+    -------
+    Compressor
+        Its report says what quantisation adds to the noise variance of a frame in the space of the components, in
+        units of that variance: `loss`, and of it `loss_weights` for rounding the weights alone and `loss_outputs` for
+        rounding and saturating the coefficients; `saturated`, the share of training coefficients that do.
+
+    Raises
+    ------
+    ValueError
+        If the transform has no integer values, the values do not fit the components, or a width is out of range.
+    """
+    return _Training(components, training_values).quantise(weight_bits, output_bits, saturate_share)
+
+
+def choose_widths(components: Components, training_values: ArrayLike, max_loss: float) -> Compressor:
+    """The narrowest `quantise` whose `loss` is at most `max_loss`.
+
+    First the weights, 4 to 16 bits: the fewest that take at most three quarters of it. Then the coefficients, which
+    with the rest need at most one bit more than with all of it.
+
+    Raises
+    ------
+    ValueError
+        If `max_loss` is not positive, or out of reach with 16 bits.
+    """
+    if not 0 < max_loss < np.inf:
+        raise ValueError(f"max_loss must be a positive share of the noise variance, got {max_loss!r}")
+    training = _Training(components, training_values)
+    best = np.inf
+    for weight_bits in WEIGHT_BITS:
+        loss = training.quantise(weight_bits, _WIDEST, 0.0).report["loss_weights"]
+        if loss <= 0.75 * max_loss:
+            break
+        best = min(best, loss)
+    else:
+        raise ValueError(f"max_loss {max_loss!r} is out of reach: weights of 16 bits alone cost {best:.2g}")
+    # The loss falls with every bit.
+    low, high = 2, _WIDEST
+    while low < high:
+        middle = (low + high) // 2
+        if training.quantise(weight_bits, middle, 0.0).report["loss"] <= max_loss:
+            high = middle
+        else:
+            low = middle + 1
+    return training.quantise(weight_bits, low, 0.0)
+
+
+class _Training:
+    """What is needed of the training values for any widths."""
+
+    def __init__(self, components: Components, training_values: ArrayLike) -> None:
+        bits = components.transform.input_bits
+        values = np.asarray(training_values)
+        pixels = components.pixels
+        leading = _leading(values.shape, components.frame_shape)
+        flat = values.reshape(-1, pixels)
+        if not leading or not len(flat):
+            raise ValueError(f"training values of shape {values.shape}: expected frames of {components.frame_shape}")
+        if flat.dtype.kind == "f":
+            flat = np.rint(flat)
+        if components.mask is not None:
+            flat = np.where(components.mask.ravel(), 0, flat)
+        # NaN fails here as well.
+        if not (flat.min() >= 0 and flat.max() < 1 << bits):
+            raise ValueError(f"training values from {flat.min()} to {flat.max()}: expected 0 to {(1 << bits) - 1}")
+        self.components = components
+        self.values = flat.astype(np.min_scalar_type((1 << bits) - 1), copy=False)
+        self.coefficients = np.concatenate([components.project(part) for part in self._parts(512)])
+        sample = self.coefficients[np.linspace(0, len(flat) - 1, min(_NOISE_FRAMES, len(flat))).astype(int)]
+        variance = components.transform.noise_variance(np.nan_to_num(components.intensity(sample)))
+        self.variance = variance.reshape(-1, pixels).mean(axis=0)
+        self.noise = float(np.sum(components.rows**2 @ self.variance))
+        self._sums: tuple[int, Projection, NDArray[np.int64]] | None = None
+
+    def _parts(self, size: int) -> list[NDArray[Any]]:
+        return [self.values[start : start + size] for start in range(0, len(self.values), size)]
+
+    def sums(self, weight_bits: int) -> tuple[Projection, NDArray[np.int64]]:
+        """Integer weights, and their exact sums over the training values."""
+        if self._sums is None or self._sums[0] != weight_bits:
+            parts = self.components
+            size = ProjectionFormat(
+                pixels=parts.pixels,
+                components=parts.count,
+                input_bits=parts.transform.input_bits,
+                weight_bits=weight_bits,
+            )
+            largest = size.weight_format.maximum
+            weights = np.rint(parts.rows * (largest / np.abs(parts.rows).max(axis=1, keepdims=True))).astype(np.int64)
+            bias = -np.rint(weights @ parts.mean).astype(np.int64)
+            projection = Projection(size, weights, bias)
+            self._sums = (weight_bits, projection, projection.sums(self.values))
+        return self._sums[1:]
+
+    def quantise(self, weight_bits: int, output_bits: int, saturate_share: float) -> Compressor:
+        """Compressor of these widths, with its report."""
+        if not 0 <= saturate_share < 1:
+            raise ValueError(f"saturate_share must lie from 0 to less than 1, got {saturate_share!r}")
+        parts = self.components
+        projection, sums = self.sums(weight_bits)
+        size = ProjectionFormat(**vars(projection.format) | {"output_bits": output_bits})
+        low, high = self._extent(projection.weights, sums, saturate_share)
+        shift = _smallest_shift(low, high, size)
+        compressor = Compressor(
+            projection=Projection(size, projection.weights, projection.bias, shift),
+            scale=np.abs(parts.rows).max(axis=1) / size.weight_format.maximum,
+            transform=parts.transform,
+            frame_shape=parts.frame_shape,
+            mean=parts.mean,
+            mask=parts.mask,
+            recipe=parts.recipe,
+        )
+        rounded = np.clip((sums + ((np.int64(1) << shift) >> 1)) >> shift, size.output_format.minimum, None)
+        rounded = np.minimum(rounded, size.output_format.maximum)
+        exact = sums * compressor.scale + compressor._offset
+        taken = rounded * compressor.step + compressor._offset
+        report = self._losses(compressor, exact, taken)
+        report["saturated"] = float(np.mean(np.abs(rounded * np.exp2(shift) - sums) > np.exp2(shift - 1.0)))
+        report |= {"noise_variance": self.noise / parts.count, "training_frames": len(self.values)}
+        compressor.report.update(report)
+        return compressor
+
+    def _extent(
+        self, weights: NDArray[Any], sums: NDArray[np.int64], share: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Sums of each component that must not saturate: the lowest and the highest."""
+        if share > 0:
+            # At each end half of the share; counted, so that no interpolation is in it.
+            spare = int(share * len(sums) / 2)
+            ordered = np.sort(sums, axis=0)
+            return ordered[spare], ordered[len(sums) - 1 - spare]
+        sigma = np.sqrt(np.square(weights, dtype=np.float64) @ self.variance)
+        headroom = np.ceil(_HEADROOM * sigma).astype(np.int64)
+        return sums.min(axis=0) - headroom, sums.max(axis=0) + headroom
+
+    def _losses(
+        self, compressor: Compressor, exact: NDArray[np.float64], taken: NDArray[np.float64]
+    ) -> dict[str, float]:
+        """Mean squared distance of frames from those of the float components, over the noise variance."""
+        # |Q'a - B'b|^2 with B B' = inverse and Q B' = overlap: no frame needs to be expanded.
+        inverse = compressor._gram_inverse
+        overlap = self.components.rows @ compressor._decoder.T
+        float_energy = np.einsum("js,js->j", self.coefficients, self.coefficients)
+        losses = {}
+        for name, found in (("loss", taken), ("loss_weights", exact)):
+            cross = np.einsum("js,js->j", self.coefficients @ overlap, found)
+            energy = np.einsum("js,js->j", found @ inverse, found)
+            losses[name] = float(np.mean(float_energy - 2 * cross + energy)) / self.noise
+        error = taken - exact
+        losses["loss_outputs"] = float(np.mean(np.einsum("js,js->j", error @ inverse, error))) / self.noise
+        return losses
+
+
+def _smallest_shift(low: NDArray[np.int64], high: NDArray[np.int64], size: ProjectionFormat) -> NDArray[np.int64]:
+    """Smallest right shift of each component that keeps both ends in range."""
+    shift = np.full(low.shape, size.largest_shift, np.int64)
+    for candidate in range(size.largest_shift - 1, -1, -1):
+        half = (1 << candidate) >> 1
+        fits = ((high + half) >> candidate <= size.output_format.maximum) & (
+            (low + half) >> candidate >= size.output_format.minimum
+        )
+        shift[fits] = candidate
+    return shift
+
+
+def _leading(shape: tuple[int, ...], frame_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of the axes before those of a frame, which may be flat."""
+    for tail in (frame_shape, (int(np.prod(frame_shape)),)):
+        if shape[len(shape) - len(tail) :] == tail:
+            return shape[: len(shape) - len(tail)]
+    raise ValueError(f"frames of shape {shape}: expected the last axes to be {frame_shape}, or their product")
