@@ -5,16 +5,21 @@
 import ctypes
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from amaranth.hdl import Value
 from numpy.typing import ArrayLike, NDArray
 
 from ..hdl.axi import AxiStreamTop, lane_bytes
 from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
+from ..model.projection import Projection
 from .tools import ToolError, build_once, verilator_path_environment, verilator_version
 
 _MODULE = "bulk_encoder"
@@ -28,11 +33,12 @@ _OPTIONS = (
     *("-MAKEFLAGS", "VM_PARALLEL_BUILDS=0"),
 )
 _BEATS_A_CALL = 1 << 20  # a few MB in flight; Ctrl-C is heard in between
+_STEPS_A_CALL = 1 << 19
 
 
 @dataclass(frozen=True)
 class BulkResult:
-    """What came out of the simulated hardware.
+    """What came out of a simulated encoder.
 
     Attributes
     ----------
@@ -46,6 +52,28 @@ class BulkResult:
 
     codes: NDArray[Any]
     saturated: int
+    clocks: int
+
+
+@dataclass(frozen=True)
+class BulkCoefficients:
+    """What came out of a simulated projector.
+
+    Attributes
+    ----------
+    coefficients : numpy.ndarray
+        int32 (..., S').
+    saturated : numpy.ndarray
+        bool (..., S'), as the hardware flagged them.
+    clipped : numpy.ndarray
+        bool (...), frames with a count above the range of the codebook in front.
+    clocks : int
+        From the first beat offered to the last received, the table not counted; summed over the jobs.
+    """
+
+    coefficients: NDArray[np.int32]
+    saturated: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
     clocks: int
 
 
@@ -68,7 +96,7 @@ class BulkEncoder:
 
     def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
-        self._run = _compiled(verilog_text(AxiStreamTop(encoder), _MODULE))
+        self._library = _compiled(verilog_text(AxiStreamTop(encoder), _MODULE))
 
     def encode(self, frames: ArrayLike) -> NDArray[Any]:
         """Codes of the frames, as `run` gives them."""
@@ -92,51 +120,198 @@ class BulkEncoder:
         RuntimeError
             If the hardware lost or invented a beat or misplaced tlast.
         """
-        if isinstance(frames, np.ma.MaskedArray):
-            raise TypeError("the hardware has no mask: fill masked pixels with 0 first")
-        frames = np.asarray(frames)
-        if frames.dtype.kind not in "iu":
-            raise TypeError(f"counts must be integers, got {frames.dtype}")
-        limit = (1 << self.encoder.input_bits) - 1
-        if frames.size and (frames.min() < 0 or frames.max() > limit):
-            raise ValueError(f"counts from {frames.min()} to {frames.max()}: the encoder's input takes 0 to {limit}")
+        frames = _checked(frames, self.encoder.input_bits)
         pixels = int(np.prod(frames.shape[-2:]))
         flat = frames.reshape(-1, pixels) if frames.size else frames.reshape(0, max(pixels, 1))
         codes = np.empty(flat.shape, self.encoder.codebook.code_dtype)
-        step = max(1, _BEATS_A_CALL * self.encoder.lanes // flat.shape[1])
+        beats, code_bits = -(-flat.shape[1] // self.encoder.lanes), self.encoder.codebook.code_bits
         saturated = clocks = 0
-        for start in range(0, len(flat), step):
-            part = slice(start, start + step)
-            flags, took = self._send(flat[part], codes[part])
-            saturated += flags
-            clocks += took
+        with _Model(self._library, self.encoder, self.encoder.input_bits) as model:
+            step = max(1, _BEATS_A_CALL // beats)
+            for start in range(0, len(flat), step):
+                part = slice(start, start + step)
+                octets, user, took = model.run(flat[part], beats, self.encoder.lanes, code_bits)
+                codes[part] = _from_bytes(octets, signed=False).reshape(len(octets), -1)[:, :pixels]
+                saturated += int(np.bitwise_count(user).sum())
+                clocks += took
         return BulkResult(codes.reshape(frames.shape), saturated, clocks)
 
-    def _send(self, counts: NDArray[Any], codes: NDArray[Any]) -> tuple[int, int]:
-        """Run some frames (frames, pixels), write `codes`; return flagged pixels and clocks."""
-        lanes = self.encoder.lanes
-        frames, pixels = counts.shape
-        beats = -(-pixels // lanes)
-        in_lane, out_lane = lane_bytes(self.encoder.input_bits), lane_bytes(self.encoder.codebook.code_bits)
-        user_bytes = -(-lanes // 8)
-        if beats * lanes != pixels:
-            counts = np.pad(counts, ((0, 0), (0, beats * lanes - pixels)))
-        sent = _to_bytes(counts, in_lane)
-        received = np.empty((frames, beats * lanes, out_lane), np.uint8)
-        user = np.empty((frames * beats, user_bytes), np.uint8)
-        clocks = self._run(
-            *(sent.ctypes.data, lanes * in_lane, received.ctypes.data, lanes * out_lane),
-            *(user.ctypes.data, user_bytes, frames, beats),
+
+class BulkProjector:
+    """A projector's Verilog, its table loaded, as a function on arrays, bit for bit the simulated hardware.
+
+    Compiled at the first use and cached; the same for every table. Beats are offered and taken in every clock.
+
+    Parameters
+    ----------
+    block : Projector or CodeProjector
+    projection : Projection
+        What is loaded, of the block's format.
+    jobs : int
+        Copies of the hardware that share the frames, each in a thread of its own.
+
+    Raises
+    ------
+    ToolError
+        If Verilator, a compiler, make or perl is missing, or the build fails.
+    ValueError
+        If the projection is of another format.
+    """
+
+    def __init__(self, block: Any, projection: Projection, *, jobs: int = 1) -> None:
+        self.block = block
+        self.projector = getattr(block, "projector", block)
+        if projection.format != self.projector.format:
+            raise ValueError(f"the table is for {projection.format}, the projector for {self.projector.format}")
+        self.projection = projection
+        self.jobs = jobs
+        self.input_bits = getattr(block, "input_bits", projection.format.input_bits)
+        self._library = _compiled(verilog_text(AxiStreamTop(block), _MODULE))
+
+    def run(self, frames: ArrayLike, progress: Callable[[int], None] = lambda frames: None) -> BulkCoefficients:
+        """Send frames through the hardware.
+
+        Parameters
+        ----------
+        frames : array_like of int
+            Counts or codes (..., N), or frames (..., height, width) of N pixels.
+        progress : callable
+            Called with the number of frames done since the last call, from any thread.
+
+        Raises
+        ------
+        TypeError
+            For values that are not integers.
+        ValueError
+            For frames of another size, or values that the input is too narrow for.
+        RuntimeError
+            If the hardware refused the table, lost or invented a beat, misplaced tlast, or saw a frame end
+            early or late.
+        """
+        size, columns = self.projection.format, self.projector.columns
+        frames = _checked(frames, self.input_bits)
+        leading = size.leading_axes(frames.shape)
+        flat = frames.reshape(-1, size.pixels)
+        coefficients = np.empty((len(flat), size.components), np.int32)
+        saturated = np.empty(coefficients.shape, np.bool_)
+        clipped = np.empty(len(flat), np.bool_)
+        # A call is some seconds long at the most: Ctrl-C is heard in between.
+        step = max(1, _STEPS_A_CALL // self.projector.frame_clocks)
+        parts = [slice(start, start + step) for start in range(0, len(flat), step)]
+        queue, stopped = iter(parts), threading.Event()
+
+        def work() -> int:
+            clocks = 0
+            with _Model(self._library, self.block, self.input_bits) as model:
+                model.load(self.projection.words(self.projector.lanes), size.bias_format.bits)
+                while not stopped.is_set() and (part := next(queue, None)) is not None:
+                    beats = self.projector.beats, self.projector.phases
+                    octets, user, took = model.run(flat[part], beats[0], columns, size.output_bits, beats[1])
+                    values = _from_bytes(octets, signed=True).reshape(len(octets), -1)
+                    coefficients[part] = values[:, : size.components]
+                    flags = np.unpackbits(user, axis=-1, bitorder="little")
+                    saturated[part] = flags[..., :columns].reshape(len(octets), -1)[:, : size.components]
+                    short, long, over = np.moveaxis(flags[:, 0, columns : columns + 3], -1, 0)
+                    if short.any() or long.any():
+                        raise RuntimeError("the simulated projector found the end of a frame in another place")
+                    clipped[part] = over
+                    clocks += took
+                    progress(len(octets))
+            return clocks
+
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                futures = [pool.submit(work) for _ in range(min(self.jobs, len(parts)))]
+                clocks = sum(future.result() for future in futures)
+            finally:
+                stopped.set()
+        return BulkCoefficients(
+            coefficients.reshape(*leading, size.components),
+            saturated.reshape(*leading, size.components),
+            clipped.reshape(leading),
+            clocks,
         )
-        if clocks < 0:
-            what = {-1: "misplaced tlast", -2: "lost a beat", -3: "sent a beat too many"}[clocks]
-            raise RuntimeError(f"the simulated {type(self.encoder).__name__} {what}")
-        codes[...] = _from_bytes(received)[:, :pixels]
-        return int(np.bitwise_count(user).sum()), clocks
 
 
-def _compiled(verilog: str) -> Any:
-    """Return the driver's function `run` over a compiled model of the top module in `verilog`."""
+class _Model:
+    """A compiled model fresh from its reset, to be used as a context manager."""
+
+    def __init__(self, library: ctypes.CDLL, block: Any, input_bits: int) -> None:
+        self._library = library
+        self._block = block
+        self._input_bytes = lane_bytes(input_bits)
+        projector = getattr(block, "projector", block)
+        # Longer than any pipeline here, and than a beat stays in a projector.
+        self._patience = 256 + 4 * getattr(projector, "phases", 1)
+
+    def __enter__(self) -> Self:
+        self._handle = self._library.create()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._library.destroy(self._handle)
+
+    def load(self, words: NDArray[np.int64], bits: int) -> None:
+        """Load a table."""
+        size = lane_bytes(bits)
+        octets = _to_bytes(words, size)
+        done = self._library.load(self._handle, octets.ctypes.data, size, len(words), self._patience)
+        self._check(done)
+
+    def run(
+        self, frames: NDArray[Any], in_beats: int, columns: int, out_bits: int, out_beats: int | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
+        """Send frames (frames, pixels).
+
+        Returns
+        -------
+        octets : numpy.ndarray
+            uint8 (frames, out_beats, columns, bytes a value).
+        user : numpy.ndarray
+            uint8 (frames, out_beats, bytes).
+        clocks : int
+        """
+        lanes, count = self._block.lanes, len(frames)
+        out_beats = in_beats if out_beats is None else out_beats
+        if in_beats * lanes != frames.shape[1]:
+            frames = np.pad(frames, ((0, 0), (0, in_beats * lanes - frames.shape[1])))
+        sent = _to_bytes(frames, self._input_bytes)
+        octets = np.empty((count, out_beats, columns, lane_bytes(out_bits)), np.uint8)
+        user = np.empty((count, out_beats, -(-self._user_bits // 8)), np.uint8)
+        clocks = self._library.run(
+            self._handle,
+            *(sent.ctypes.data, lanes * self._input_bytes, octets.ctypes.data, octets[0, 0].size),
+            *(user.ctypes.data, user.shape[-1], count, in_beats, out_beats, self._patience),
+        )
+        self._check(clocks)
+        return octets, user, clocks
+
+    @property
+    def _user_bits(self) -> int:
+        names = [name for name, _ in self._block.o.p.shape()]
+        return len(Value.cast(self._block.o.p[names[1]]))
+
+    def _check(self, done: int) -> None:
+        if done < 0:
+            what = {-1: "misplaced tlast", -2: "lost a beat", -3: "sent a beat too many", -4: "refused the table"}[done]
+            raise RuntimeError(f"the simulated {type(self._block).__name__} {what}")
+
+
+def _checked(frames: ArrayLike, bits: int) -> NDArray[Any]:
+    """Frames as an array of integers that an input of so many bits can carry."""
+    if isinstance(frames, np.ma.MaskedArray):
+        raise TypeError("the hardware has no mask: fill masked pixels with 0 first")
+    frames = np.asarray(frames)
+    if frames.dtype.kind not in "iu":
+        raise TypeError(f"counts must be integers, got {frames.dtype}")
+    limit = (1 << bits) - 1
+    if frames.size and (frames.min() < 0 or frames.max() > limit):
+        raise ValueError(f"counts from {frames.min()} to {frames.max()}: the input takes 0 to {limit}")
+    return frames
+
+
+def _compiled(verilog: str) -> ctypes.CDLL:
+    """Return the driver over a compiled model of the top module in `verilog`."""
     driver = resources.files(__package__).joinpath(_DRIVER).read_text()
     environment = verilator_path_environment()
     key = "\0".join((verilog, driver, waivers_text(), *_OPTIONS, verilator_version()))
@@ -163,9 +338,13 @@ def _compiled(verilog: str) -> Any:
         # What a power cut or a full disk left in the cache: make it anew, once.
         shutil.rmtree(build_once("bulk", key, build))
         library = _load(build_once("bulk", key, build))
-    library.run.restype = ctypes.c_int64
-    library.run.argtypes = [ctypes.c_void_p, ctypes.c_int64] * 3 + [ctypes.c_int64] * 2
-    return library.run
+    handle, data, number = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+    library.create.restype = handle
+    library.destroy.argtypes = [handle]
+    library.load.restype = library.run.restype = number
+    library.load.argtypes = [handle, data, number, number, number]
+    library.run.argtypes = [handle, *(data, number) * 3, *(number,) * 4]
+    return library
 
 
 def _load(directory: Path) -> ctypes.CDLL:
@@ -179,6 +358,11 @@ def _to_bytes(values: NDArray[Any], size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(octets[..., :size])
 
 
-def _from_bytes(octets: NDArray[np.uint8]) -> NDArray[Any]:
-    """Values of 1 or 2 little-endian bytes each."""
-    return octets.view(f"<u{octets.shape[-1]}")[..., 0]
+def _from_bytes(octets: NDArray[np.uint8], *, signed: bool) -> NDArray[Any]:
+    """Values of 1 to 4 little-endian bytes each."""
+    size, kind = octets.shape[-1], "i" if signed else "u"
+    if size != 3:
+        return octets.view(f"<{kind}{size}")[..., 0]
+    wide = np.zeros((*octets.shape[:-1], 4), np.uint8)
+    wide[..., 1:] = octets
+    return wide.view(f"<{kind}4")[..., 0] >> 8
