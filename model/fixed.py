@@ -3,8 +3,8 @@
 """Fixed-point numbers: formats, rounding, saturation. Integers only.
 
 A number is a raw integer and a format; its value is raw * 2**-f_bits. Formats are named as in Amaranth's RFC 41:
-``SQ(i_bits, f_bits)`` signed, ``UQ(i_bits, f_bits)`` unsigned; `i_bits` includes the sign. The RTL of the same operations
-is `ptychopress.hdl.fixed`.
+``SQ(i_bits, f_bits)`` signed, ``UQ(i_bits, f_bits)`` unsigned; `i_bits` includes the sign. The RTL of the same
+operations is `ptychopress.hdl.fixed`.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ class Format:
             if type(value) is not int or value < 0:
                 raise ValueError(f"{name} must be a whole number, 0 or more, got {value!r}")
         if self.signed and self.i_bits < 1:
-            raise ValueError(f"i_bits must be 1 or more in a signed format, whose sign it includes, got {self.i_bits!r}")
+            raise ValueError(
+                f"i_bits must be 1 or more in a signed format, whose sign it includes, got {self.i_bits!r}"
+            )
         if not 1 <= self.bits <= 63:
             raise ValueError(f"a format must have 1 to 63 bits, got {self.bits!r}")
 
@@ -147,7 +149,7 @@ def round_shift(raw: ArrayLike, shift: ArrayLike, rounding: Rounding = "half_up"
     if rounding not in ROUNDINGS:
         raise ValueError(f"unknown rounding {rounding!r}: known are {', '.join(ROUNDINGS)}")
     raw, shift = _integers(raw), _integers(shift)
-    if shift.size and not (0 <= shift.min() and shift.max() <= LARGEST_SHIFT):
+    if shift.size and not (shift.min() >= 0 and shift.max() <= LARGEST_SHIFT):
         raise ValueError(f"shift must lie from 0 to {LARGEST_SHIFT}, got {shift.min()} to {shift.max()}")
     floor = raw >> shift
     if rounding == "truncate":
@@ -180,7 +182,9 @@ def convert(
     """
     raw = _integers(raw)
     if not source.holds(raw):
-        raise ValueError(f"numbers from {raw.min()} to {raw.max()}: {source} holds {source.minimum} to {source.maximum}")
+        raise ValueError(
+            f"numbers from {raw.min()} to {raw.max()}: {source} holds {source.minimum} to {source.maximum}"
+        )
     finer = target.f_bits - source.f_bits
     if finer <= 0:
         return target.saturate(round_shift(raw, -finer, rounding))

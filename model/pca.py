@@ -4,6 +4,11 @@
 
 All work on values, that is on what `Transform.forward` makes of counts or `Transform.mean_value` of noise-free
 intensities, so that a component always says what it is a component of.
+
+Least squares wants the same noise in every pixel. Square roots give it where there are many photons; where there are
+few, as in most pixels of a diffraction pattern, the noise is far smaller, and so is the signal, which is as telling. So
+values can be counted in units of `pixel_noise`: components are then orthonormal in these units, and projecting on them,
+the division included, is still one matrix.
 """
 
 from dataclasses import dataclass, field
@@ -15,17 +20,20 @@ from scipy import linalg
 
 from .transform import Transform
 
+FLOOR = 0.003
+"""Variance that is added to the noise of a pixel, in values: what a pixel without light gets."""
+
 _SMALL = 1 << 31  # multiplications up to which a whole SVD is cheap; beyond, eigenvectors of the smaller Gram matrix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Components:
-    """Orthonormal components of the frames of one detector.
+    """Orthonormal components of the frames of one detector, in units of the noise.
 
     Parameters
     ----------
     rows : numpy.ndarray
-        Components, orthonormal, the strongest first, float64 (S', N); 0 at invalid pixels.
+        Components of (values - mean) / noise, orthonormal, the strongest first, float64 (S', N); 0 at invalid pixels.
     singular_values : numpy.ndarray
         Of the values that they were learned from, float64 (S',); 0 for those that only complete the basis.
     frame_shape : tuple of int
@@ -34,6 +42,8 @@ class Components:
         What the values are.
     mean : numpy.ndarray, optional
         What is taken from the values first, float64 (N,): the mean frame if `centred`, else 0.
+    noise : numpy.ndarray, optional
+        Unit of each pixel, float64 (N,), more than 0; by default 1.
     centred : bool
     mask : numpy.ndarray, optional
         Invalid pixels, bool (frame_shape), which take no part.
@@ -51,6 +61,7 @@ class Components:
     frame_shape: tuple[int, ...]
     transform: Transform = field(default_factory=Transform)
     mean: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    noise: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
     centred: bool = False
     mask: NDArray[np.bool_] | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -59,10 +70,15 @@ class Components:
         pixels = int(np.prod(self.frame_shape))
         if self.mean is None:
             object.__setattr__(self, "mean", np.zeros(pixels))
+        if self.noise is None:
+            object.__setattr__(self, "noise", np.ones(pixels))
         count = len(self.rows)
-        for name, shape in (("rows", (count, pixels)), ("singular_values", (count,)), ("mean", (pixels,))):
+        shapes = {"rows": (count, pixels), "singular_values": (count,), "mean": (pixels,), "noise": (pixels,)}
+        for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
+        if not (self.noise > 0).all():
+            raise ValueError(f"noise from {self.noise.min()}: expected more than 0")
         if self.mask is not None and self.mask.shape != self.frame_shape:
             raise ValueError(f"mask has shape {self.mask.shape}, frames {self.frame_shape}")
         # One row against all is enough to see a basis that was scaled or mixed up, at the cost of one product.
@@ -79,6 +95,11 @@ class Components:
         """N, pixels of a frame."""
         return self.rows.shape[1]
 
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """What values, less their mean, are multiplied by, float64 (S', N)."""
+        return self.rows / self.noise
+
     def first(self, count: int) -> "Components":
         """The strongest `count` of them."""
         if not 1 <= count <= self.count:
@@ -89,6 +110,7 @@ class Components:
             frame_shape=self.frame_shape,
             transform=self.transform,
             mean=self.mean,
+            noise=self.noise,
             centred=self.centred,
             mask=self.mask,
             recipe=self.recipe | {"count": count},
@@ -97,15 +119,17 @@ class Components:
     def project(self, values: ArrayLike) -> NDArray[np.float64]:
         """Coefficients (..., S') of values (..., N) or (..., rows, columns), float64."""
         flat, leading = _frames(values, self.frame_shape, self.mask)
-        return ((flat - self.mean) @ self.rows.T).reshape(*leading, self.count)
+        return (((flat - self.mean) / self.noise) @ self.rows.T).reshape(*leading, self.count)
 
     def expand(self, coefficients: ArrayLike) -> NDArray[np.float64]:
         """Values (..., *frame_shape) nearest to those that had these coefficients (..., S'), float64.
 
-        Invalid pixels come back as NaN.
+        Nearest in units of the noise. Invalid pixels come back as NaN.
         """
         coefficients = np.asarray(coefficients, np.float64)
-        values = (coefficients @ self.rows + self.mean).reshape(*coefficients.shape[:-1], *self.frame_shape)
+        values = (coefficients @ self.rows * self.noise + self.mean).reshape(
+            *coefficients.shape[:-1], *self.frame_shape
+        )
         if self.mask is not None:
             values[..., self.mask] = np.nan
         return values
@@ -115,12 +139,36 @@ class Components:
         return self.transform.inverse(self.expand(coefficients))
 
 
+def pixel_noise(transform: Transform, intensities: ArrayLike, *, floor: float = FLOOR) -> NDArray[np.float64]:
+    """Noise of the values of each pixel, over all frames: the root of its mean variance and `floor`.
+
+    Parameters
+    ----------
+    transform : Transform
+    intensities : array_like
+        Photons of J frames, (J, rows, columns) or (J, N): noise-free, or measured frames' mean alone, (1, ...).
+    floor : float
+        What a pixel without any light gets, in values squared, more than 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (rows, columns) or (N,).
+    """
+    if not floor > 0:
+        raise ValueError(f"floor must be more than 0, got {floor!r}")
+    intensities = np.asarray(intensities)
+    _require_stack(intensities)
+    return np.sqrt(np.mean([transform.noise_variance(frame) for frame in intensities], axis=0) + floor)
+
+
 def learn(
     values: ArrayLike,
     count: int,
     *,
     transform: Transform | None = None,
     centred: bool = True,
+    noise: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     recipe: dict[str, Any] | None = None,
 ) -> Components:
@@ -136,6 +184,8 @@ def learn(
         What the values are, for `Components`; by default plain counts.
     centred : bool
         Whether the mean frame is taken away first. It costs no hardware.
+    noise : array_like, optional
+        Unit of each pixel, (rows, columns) or (N,), as `pixel_noise` finds it; by default 1.
     mask : array_like of bool, optional
         Invalid pixels of a frame.
     recipe : dict, optional
@@ -153,8 +203,10 @@ def learn(
     _require_count(count, int(valid.sum()))
     data = values.reshape(len(values), -1)[:, valid].astype(np.float64)
     _require_finite(data)
+    unit = _unit(noise, shape)
     mean = data.mean(axis=0) if centred else np.zeros(data.shape[1])
     data -= mean
+    data /= unit[valid]
     rows, singular = _principal(data, count)
     return Components(
         rows=_spread(rows, valid),
@@ -162,6 +214,7 @@ def learn(
         frame_shape=shape,
         transform=transform or Transform(),
         mean=_spread(mean, valid),
+        noise=unit,
         centred=centred,
         mask=mask,
         recipe={"method": "pca", "count": count, "frames": len(values), "centred": centred} | (recipe or {}),
@@ -225,7 +278,7 @@ class StreamingPca:
     ----------
     count : int
         S', components asked for.
-    transform, centred, mask
+    transform, centred, noise, mask
         As for `learn`.
     kept : int, optional
         Directions that are kept between pieces; by default half as many again as asked for.
@@ -257,6 +310,7 @@ class StreamingPca:
         *,
         transform: Transform | None = None,
         centred: bool = True,
+        noise: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         kept: int | None = None,
         piece: int | None = None,
@@ -273,9 +327,11 @@ class StreamingPca:
             )
         self.frames = 0
         self._mask = None if mask is None else np.asarray(mask)
+        self._noise = None if noise is None else np.asarray(noise)
+        self._unit = np.zeros(0)
         self._shape: tuple[int, ...] = ()
         self._valid = np.zeros(0, np.bool_)
-        # Right singular vectors times singular values, and the mean.
+        # Right singular vectors times singular values, and the mean, in units of the noise.
         self._directions = np.zeros((0, 0))
         self._mean = np.zeros(0)
 
@@ -288,6 +344,7 @@ class StreamingPca:
             part = values[start : start + self.piece]
             data = part.reshape(len(part), -1)[:, self._valid].astype(np.float64)
             _require_finite(data)
+            data /= self._unit[self._valid]
             mean = data.mean(axis=0) if self.centred else self._mean
             data -= mean
             self._absorb(data, mean, len(part))
@@ -298,8 +355,8 @@ class StreamingPca:
             raise ValueError("what is merged must have the same transform and centring")
         if other.frames:
             self._accept(other._shape)
-            if not np.array_equal(self._valid, other._valid):
-                raise ValueError("what is merged must have the same mask")
+            if not (np.array_equal(self._valid, other._valid) and np.array_equal(self._unit, other._unit)):
+                raise ValueError("what is merged must have the same mask and noise")
             self._absorb(other._directions, other._mean, other.frames)
 
     def components(self) -> Components:
@@ -312,7 +369,8 @@ class StreamingPca:
             singular_values=singular,
             frame_shape=self._shape,
             transform=self.transform,
-            mean=_spread(self._mean, self._valid),
+            mean=_spread(self._mean * self._unit[self._valid], self._valid),
+            noise=self._unit,
             centred=self.centred,
             mask=None if self._valid.all() else ~self._valid.reshape(self._shape),
             recipe={
@@ -329,7 +387,7 @@ class StreamingPca:
         if not self._shape:
             valid, _ = _valid(self._mask, shape)
             _require_count(self.count, int(valid.sum()))
-            self._shape, self._valid = shape, valid
+            self._shape, self._valid, self._unit = shape, valid, _unit(self._noise, shape)
             self._directions, self._mean = np.zeros((0, valid.sum())), np.zeros(valid.sum())
         elif shape != self._shape:
             raise ValueError(f"frames of shape {shape} after frames of shape {self._shape}")
@@ -404,6 +462,15 @@ def _valid(mask: ArrayLike | None, shape: tuple[int, ...]) -> tuple[NDArray[np.b
     if mask.shape != shape or mask.dtype != np.bool_:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected bool {shape}")
     return ~mask.ravel(), mask if mask.any() else None
+
+
+def _unit(noise: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Unit of each pixel, float64 (N,)."""
+    pixels = int(np.prod(shape))
+    unit = np.ones(pixels) if noise is None else np.asarray(noise, np.float64)
+    if unit.shape not in (shape, (pixels,)) or not (np.isfinite(unit) & (unit > 0)).all():
+        raise ValueError(f"noise is {unit.dtype} {unit.shape}, expected numbers above 0 {shape}")
+    return unit.ravel()
 
 
 def _spread(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -27,22 +27,24 @@ class Compressor:
     """What turns counts into coefficients, bit for bit as the hardware does, and coefficients into frames.
 
     Integer weights are neither orthogonal nor of unit length: coefficients y are expanded by the pseudo-inverse of the
-    integer matrix, x = mean + pinv(W) (2**shift y - b - W mean), so that rounding the weights only tilts the space
-    that is kept.
+    integer matrix in units of the noise, x = mean + noise * pinv(W * noise) (2**shift y - b - W mean), so that rounding
+    the weights only tilts the space that is kept.
 
     Parameters
     ----------
     projection : Projection
         Weights, biases, shifts and widths.
     scale : numpy.ndarray
-        What one step of a weight stands for, float64 (S',): scale[s] * weights[s] is near an orthonormal component, and
-        scale[s] * 2**shift[s] is one step of a coefficient, in values.
+        What one step of a weight stands for, float64 (S',): scale[s] * weights[s] * noise is near an orthonormal
+        component, and scale[s] * 2**shift[s] is one step of a coefficient, in units of the noise.
     transform : Transform
         What becomes of counts before they are projected.
     frame_shape : tuple of int
         Rows and columns of a frame; or (N,).
     mean : numpy.ndarray, optional
         Mean values, float64 (N,), by default 0.
+    noise : numpy.ndarray, optional
+        Unit of each pixel, in values, float64 (N,), by default 1.
     mask : numpy.ndarray, optional
         Invalid pixels, bool (frame_shape): they have weight 0, and come back as NaN.
     recipe : dict
@@ -61,6 +63,7 @@ class Compressor:
     transform: Transform
     frame_shape: tuple[int, ...]
     mean: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    noise: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
     mask: NDArray[np.bool_] | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -69,16 +72,19 @@ class Compressor:
         size = self.projection.format
         if self.mean is None:
             object.__setattr__(self, "mean", np.zeros(size.pixels))
+        if self.noise is None:
+            object.__setattr__(self, "noise", np.ones(size.pixels))
         if self.transform.input_bits != size.input_bits:
             raise ValueError(f"values of {self.transform.input_bits} bits, a projection of {size.input_bits}")
         if int(np.prod(self.frame_shape)) != size.pixels:
             raise ValueError(f"frames of {self.frame_shape}, a projection of {size.pixels} pixels")
-        for name, shape in (("scale", (size.components,)), ("mean", (size.pixels,))):
+        for name, shape in (("scale", (size.components,)), ("mean", (size.pixels,)), ("noise", (size.pixels,))):
             array = getattr(self, name)
             if array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} is {array.dtype} {array.shape}, expected finite numbers {shape}")
-        if not (self.scale > 0).all():
-            raise ValueError(f"scale from {self.scale.min()}: expected more than 0")
+        for name in ("scale", "noise"):
+            if not (getattr(self, name) > 0).all():
+                raise ValueError(f"{name} from {getattr(self, name).min()}: expected more than 0")
         if self.mask is not None:
             if self.mask.shape != self.frame_shape:
                 raise ValueError(f"mask has shape {self.mask.shape}, frames {self.frame_shape}")
@@ -87,7 +93,7 @@ class Compressor:
 
     @property
     def step(self) -> NDArray[np.float64]:
-        """One step of each coefficient, in values, float64 (S',)."""
+        """One step of each coefficient, in units of the noise, float64 (S',)."""
         return self.scale * np.exp2(self.projection.shift)
 
     def compress(self, counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -117,7 +123,7 @@ class Compressor:
         They are means, which `Transform.inverse` turns into intensities without bias.
         """
         coefficients = np.asarray(coefficients, np.float64)
-        values = (coefficients * self.step + self._offset) @ self._decoder + self.mean
+        values = (coefficients * self.step + self._offset) @ self._decoder * self.noise + self.mean
         values = values.reshape(*coefficients.shape[:-1], *self.frame_shape)
         if self.mask is not None:
             values[..., self.mask] = np.nan
@@ -129,8 +135,8 @@ class Compressor:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """Integer weights times their scale, near orthonormal, float64 (S', N)."""
-        return self.projection.weights * self.scale[:, None]
+        """Integer weights times their scale, in units of the noise: near orthonormal, float64 (S', N)."""
+        return self.projection.weights * self.scale[:, None] * self.noise
 
     @cached_property
     def _gram_inverse(self) -> NDArray[np.float64]:
@@ -248,7 +254,7 @@ class _Training:
         sample = self.coefficients[np.linspace(0, len(flat) - 1, min(_NOISE_FRAMES, len(flat))).astype(int)]
         variance = components.transform.noise_variance(np.nan_to_num(components.intensity(sample)))
         self.variance = variance.reshape(-1, pixels).mean(axis=0)
-        self.noise = float(np.sum(components.rows**2 @ self.variance))
+        self.noise = float(np.sum(components.rows**2 @ (self.variance / components.noise**2)))
         self._sums: tuple[int, Projection, NDArray[np.int64]] | None = None
 
     def _parts(self, size: int) -> list[NDArray[Any]]:
@@ -265,7 +271,8 @@ class _Training:
                 weight_bits=weight_bits,
             )
             largest = size.weight_format.maximum
-            weights = np.rint(parts.rows * (largest / np.abs(parts.rows).max(axis=1, keepdims=True))).astype(np.int64)
+            matrix = parts.matrix
+            weights = np.rint(matrix * (largest / np.abs(matrix).max(axis=1, keepdims=True))).astype(np.int64)
             bias = -np.rint(weights @ parts.mean).astype(np.int64)
             projection = Projection(size, weights, bias)
             self._sums = (weight_bits, projection, projection.sums(self.values))
@@ -282,10 +289,11 @@ class _Training:
         shift = _smallest_shift(low, high, size)
         compressor = Compressor(
             projection=Projection(size, projection.weights, projection.bias, shift),
-            scale=np.abs(parts.rows).max(axis=1) / size.weight_format.maximum,
+            scale=np.abs(parts.matrix).max(axis=1) / size.weight_format.maximum,
             transform=parts.transform,
             frame_shape=parts.frame_shape,
             mean=parts.mean,
+            noise=parts.noise,
             mask=parts.mask,
             recipe=parts.recipe,
         )
@@ -315,7 +323,7 @@ class _Training:
     def _losses(
         self, compressor: Compressor, exact: NDArray[np.float64], taken: NDArray[np.float64]
     ) -> dict[str, float]:
-        """Mean squared distance of frames from those of the float components, over the noise variance."""
+        """Mean squared distance of frames from those of the float components over that of the noise, in its units."""
         # |Q'a - B'b|^2 with B B' = inverse and Q B' = overlap: no frame needs to be expanded.
         inverse = compressor._gram_inverse
         overlap = self.components.rows @ compressor._decoder.T

@@ -12,12 +12,13 @@ bias       int64            (S',), b
 shift      int64            (S',), right shift of a sum, rounded half up
 scale      float64          (S',), values for one step of a weight
 mean       float64          (N,), mean value of each pixel
+noise      float64          (N,), unit of each pixel, in values
 mask       uint8            frame_shape, 1 at invalid pixels; only if there are any
 edges      int64            bin edges of the codebook, with its `name`; only for codes
 =========  ===============  ==========================================================================
 
 With plain h5py a frame x of values is compressed to ``y = (W @ x + b + 2**shift // 2) >> shift``, clipped to
-`output_bits`, and expanded to ``mean + pinv(scale * W) @ (scale * (y * 2**shift - b - W @ mean))``.
+`output_bits`, and expanded to ``mean + noise * (pinv(scale * W * noise) @ (scale * (y * 2**shift - b - W @ mean)))``.
 """
 
 import hashlib
@@ -45,6 +46,7 @@ _DATA = {
     "shift": ("right shift of each sum, rounded half up", "bit"),
     "scale": ("values for one step of a weight", "value"),
     "mean": ("mean value of each pixel, taken from frames by the bias", "value"),
+    "noise": ("unit of each pixel in which the components are orthonormal", "value"),
     "mask": ("1 at invalid pixels", ""),
     "edges": ("bin edges of the codebook: code k stands for edges[k] to edges[k + 1] - 1", "photon"),
 }
@@ -144,7 +146,7 @@ def _head(compressor: Compressor) -> dict[str, Any]:
 def _arrays(compressor: Compressor) -> dict[str, np.ndarray[Any, Any]]:
     projection, book = compressor.projection, compressor.transform.codebook
     arrays = {name: getattr(projection, name) for name in ("weights", "bias", "shift")}
-    arrays |= {"scale": compressor.scale, "mean": compressor.mean}
+    arrays |= {"scale": compressor.scale, "mean": compressor.mean, "noise": compressor.noise}
     if compressor.mask is not None:
         arrays["mask"] = compressor.mask.astype(np.uint8)
     if book is not None:
@@ -166,6 +168,7 @@ def _read(file: h5py.File) -> Compressor:
         projection=Projection(size, weights, _array(file, "bias"), _array(file, "shift")),
         scale=_array(file, "scale"),
         mean=_array(file, "mean"),
+        noise=_array(file, "noise"),
         transform=Transform(attrs["transform"], int(attrs["count_bits"]), book),
         frame_shape=tuple(int(side) for side in attrs["frame_shape"]),
         mask=_mask(_array(file, "mask")) if "mask" in file else None,
