@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coverage import Coverage
-from .stream import MATRIX, Beats, Settings, StreamBench
+from .stream import MATRIX, BeatBench, Beats, Settings
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("decoder")
 
 
-class DecoderBench(StreamBench):
+class DecoderBench(BeatBench):
     """A decoder and its table of levels."""
 
     def __init__(self, dut: Any) -> None:

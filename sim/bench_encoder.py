@@ -7,7 +7,6 @@ A cocotb module: `ptychopress.sim.run` starts it in a simulator. It touches noth
 """
 
 from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..model.codebook import Codebook
 from .coverage import Coverage
-from .stream import MATRIX, PAUSES, Beat, Beats, Settings, Source, StreamBench, pack, unpack
+from .stream import MATRIX, PAUSES, Beat, BeatBench, Beats, Settings, pack, unpack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("encoder")
@@ -25,19 +24,13 @@ BOOKS = {name: Codebook.from_edges(edges, name=name) for name, edges in SETTINGS
 TABLE_ERRORS = ("short", "single", "long", "twice") if SETTINGS.out_bits > 1 else ("long", "twice")
 
 
-class EncoderBench(StreamBench):
+class EncoderBench(BeatBench):
     """An encoder and the codebook in force in it, which is kept from test to test as the block keeps it."""
 
     in_force = next(iter(BOOKS.values()), Codebook((0, 1, 2)))
 
     def __init__(self, dut: Any) -> None:
         super().__init__(dut, SETTINGS, COVERAGE)
-        self.table: Source | None = None
-        self.errors: list[int] = []
-        if SETTINGS.has_table:
-            self.table = Source(dut, "s_axis_table", self.pause_rng)
-            self.code_bits = SETTINGS.out_bits
-            self.count_bits = self.in_force.count_bits
 
     def draw(self, beats: int) -> Beats:
         """Draw counts of all magnitudes, as many of 5 bits as of 10."""
@@ -49,50 +42,24 @@ class EncoderBench(StreamBench):
         """Code of each count in the codebook in force, and whether it is above its range."""
         return self.in_force.encode(values).astype(np.int64), values >= self.in_force.edges[-1]
 
-    def monitor(self) -> None:
-        """Move the table's stream, note the pulses of table_error."""
-        if self.table is not None:
-            self.table.clock(self.now)
-            if self.dut.table_error.value:
-                self.errors.append(self.now)
-
     async def prepare(self) -> None:
-        """Withdraw tables; load one if the block has none."""
-        if self.table is not None:
-            self.table.halt()
-            self.table.pauses(PAUSES["never"])
-            self.errors.clear()
-            if not SETTINGS.preload:
-                await self.load(self.in_force)
+        """Load the table in force if the block has none."""
+        if SETTINGS.has_table and not SETTINGS.preload:
+            await self.put(self.in_force)
 
     def words(self, book: Codebook) -> list[int]:
         """Words that load a codebook."""
-        return book.thresholds(self.code_bits).tolist()
+        return book.thresholds(SETTINGS.out_bits).tolist()
 
-    def table_beats(self, words: list[int]) -> list[Beat]:
-        """Words on tdata, tlast on the final one."""
-        data = pack(np.array(words, np.int64)[:, None], self.count_bits, self.rng)
-        return list(zip(data, [*repeat(0, len(words) - 1), 1], strict=True))
-
-    async def load(self, book: Codebook) -> None:
-        """Load a codebook; it is in force for everything that is sent from now on."""
-        assert self.table is not None
-        table, beats = self.table, self.table_beats(self.words(book))
-        done = len(table.taken) + len(beats)
-        table.send(beats)
-        await self.until(
-            lambda: len(table.taken) == done,
-            200 + 8 * len(beats),
-            lambda: f"{len(table.taken)} of {done} words",
-        )
-        await self.run(1)
-        assert not self.errors, "table_error after a good table"
+    async def put(self, book: Codebook) -> None:
+        """Put a codebook in force."""
+        await self.load(self.words(book))
         type(self).in_force = book
 
     def random_book(self) -> Codebook:
         """Codebook of random edges, some of its bins empty, with few or all of the codes."""
-        stop = 1 << self.count_bits
-        levels = int(self.rng.integers(2, (1 << self.code_bits) + 1))
+        stop = 1 << SETTINGS.table_bits
+        levels = int(self.rng.integers(2, (1 << SETTINGS.out_bits) + 1))
         inner = np.sort(self.rng.integers(1, stop, levels - 1))
         return Codebook.from_edges([0, *inner, stop], name="random")
 
@@ -124,7 +91,7 @@ async def every_count(dut: Any, book: Codebook) -> None:
     if book is bench.in_force:
         counts = np.vstack([counts, every_edge_in_every_lane(book, bench.rng)])
     else:
-        await bench.load(book)
+        await bench.put(book)
     await bench.exchange(counts)
     lane = np.broadcast_to(np.arange(SETTINGS.lanes), counts.shape).ravel().tolist()
     octave = np.frexp(counts)[1].ravel().tolist()
@@ -302,12 +269,12 @@ async def table_outlives_reset(dut: Any) -> None:
     assert words is not None
     size = len(bench.words(bench.in_force))
     for cut in sorted({1, size // 2, size - 1} - {0}):
-        await bench.load(bench.random_book())
+        await bench.put(bench.random_book())
         words.send(bench.table_beats(bench.words(bench.random_book()))[:cut])
         await bench.run(cut + 5)
         await bench.reset()
         await bench.exchange(bench.draw(40))
-    await bench.load(bench.random_book())
+    await bench.put(bench.random_book())
     await bench.exchange(bench.draw(40))
 
 

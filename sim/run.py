@@ -132,7 +132,7 @@ def run_bench(
     block : Amaranth component
         One of ours: the bench is told what its attributes say.
     bench : str
-        "encoder" or "decoder".
+        "encoder", "decoder" or "projector".
     simulator : {"verilator", "icarus"}
     seed : int
         Of everything random in the run.
@@ -278,6 +278,14 @@ def _all_regressions() -> dict[str, Regression]:
 
 def describe(block: Any) -> str:
     """Say what a block is, in a few words."""
+    projector = getattr(block, "projector", block)
+    if hasattr(projector, "format"):
+        size, encoder = projector.format, getattr(block, "encoder", None)
+        return (
+            f"{type(block).__name__}({size.pixels} pixels, {size.components} components,"
+            f" {size.input_bits} x {size.weight_bits} to {size.output_bits} bits,"
+            f" {projector.lanes} lanes, {projector.columns} columns{f', {encoder.codebook.name}' if encoder else ''})"
+        )
     text = f"{type(block).__name__}({block.codebook.name}, {block.codebook.count_bits} bits, {block.lanes} lanes"
     if hasattr(block, "level_bits"):
         return f"{text}, {block.method}, {block.fraction_bits} fraction bits)"
@@ -298,6 +306,9 @@ def _tool_environment(simulator: Simulator) -> dict[str, str]:
 
 
 def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
+    projector = getattr(block, "projector", block)
+    if hasattr(projector, "format"):
+        return _projector_settings(block, projector, coverage)
     books = {book.name: list(book.edges) for book in (block.codebook, *tables)}
     common = {"lanes": block.lanes, "latency": block.latency, "books": books, "coverage": str(coverage)}
     code_bits = block.codebook.code_bits
@@ -308,9 +319,29 @@ def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Setting
     return Settings(
         in_bits=block.input_bits,
         out_bits=code_bits,
+        table_bits=block.codebook.count_bits,
         has_table=hasattr(block, "table"),
         preload=getattr(block, "preload", True),
         **common,
+    )
+
+
+def _projector_settings(block: Any, projector: Any, coverage: Path) -> Settings:
+    size, encoder = projector.format, getattr(block, "encoder", None)
+    return Settings(
+        lanes=projector.lanes,
+        latency=block.latency,
+        in_bits=encoder.input_bits if encoder else size.input_bits,
+        out_bits=size.output_bits,
+        table_bits=size.bias_format.bits,
+        books={encoder.codebook.name: list(encoder.codebook.edges)} if encoder else {},
+        has_table=True,
+        preload=False,
+        projection=asdict(size),
+        columns=projector.columns,
+        frame_clocks=projector.frame_clocks,
+        entry=block.latency - projector.latency,
+        coverage=str(coverage),
     )
 
 

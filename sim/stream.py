@@ -10,7 +10,7 @@ import json
 import os
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, Self
@@ -40,12 +40,18 @@ class Settings:
         Of the block.
     in_bits, out_bits : int
         Width of a lane's value on the way in and out.
+    table_bits : int
+        Width of a word of a table.
     books : dict of str to list of int
         Edges of codebooks by name; the first is the block's own, the others are loaded at run time.
     has_table, preload : bool
         Whether the block takes tables, and whether it has one to begin with.
     levels : list of int
         Decode levels, in the decoder's fixed point.
+    projection : dict of str to int
+        Sizes of the projection, as `ProjectionFormat` takes them.
+    columns, frame_clocks, entry : int
+        Of a projector: coefficients a beat, clocks a frame, beats that an encoder in front of it may hold.
     coverage : str
         File for the functional coverage.
     """
@@ -54,10 +60,15 @@ class Settings:
     latency: int = 1
     in_bits: int = 14
     out_bits: int = 8
+    table_bits: int = 0
     books: dict[str, list[int]] = field(default_factory=dict)
     has_table: bool = False
     preload: bool = True
     levels: list[int] = field(default_factory=list)
+    projection: dict[str, int] = field(default_factory=dict)
+    columns: int = 1
+    frame_clocks: int = 1
+    entry: int = 0
     coverage: str = ""
 
     @classmethod
@@ -116,17 +127,17 @@ def pack(values: Beats, bits: int, rng: np.random.Generator) -> list[int]:
     """Put values (beats, lanes) on tdata, with noise in the padding, which the block must ignore."""
     size = pitch(bits)
     padding = rng.integers(0, 1 << (8 * size - bits), values.shape) << bits
-    raw = (values | padding).astype("<u4").view(np.uint8).reshape(*values.shape, 4)[..., :size]
+    raw = (values | padding).astype("<u8").view(np.uint8).reshape(*values.shape, 8)[..., :size]
     return [int.from_bytes(row.tobytes(), "little") for row in raw]
 
 
 def unpack(words: list[int], lanes: int, bits: int) -> Beats:
-    """Values (beats, lanes) from tdata, padding included: a block that does not write zeros there fails."""
+    """Unsigned values (beats, lanes) from tdata, padding included: a block that does not fill it as promised fails."""
     size = pitch(bits)
     raw = np.frombuffer(b"".join(word.to_bytes(lanes * size, "little") for word in words), np.uint8)
-    wide = np.zeros((len(words), lanes, 4), np.uint8)
+    wide = np.zeros((len(words), lanes, 8), np.uint8)
     wide[..., :size] = raw.reshape(len(words), lanes, size)
-    return wide.view("<u4")[..., 0].astype(np.int64)
+    return wide.view("<u8")[..., 0].astype(np.int64)
 
 
 def frames(beats: int, rng: np.random.Generator) -> list[int]:
@@ -288,8 +299,8 @@ STATES = (
 """What the two sides of a block can do in one clock: it makes its source wait only while its sink does."""
 
 
-class StreamBench(ABC):
-    """A block behind AXI4-Stream ports, with a source, a sink and a model.
+class StreamBench:
+    """A block behind AXI4-Stream ports, with a source, a sink, and a source of tables if it takes them.
 
     Parameters
     ----------
@@ -309,20 +320,10 @@ class StreamBench(ABC):
         self.now = 0
         self.source = Source(dut, "s_axis", self.pause_rng)
         self.sink = Sink(dut, self.pause_rng)
-        self._states: set[tuple[str, str]] = set()
+        self.table = Source(dut, "s_axis_table", self.pause_rng) if settings.has_table else None
+        self.errors: list[int] = []
+        self.states: set[tuple[str, str]] = set()
         self._edge = RisingEdge(dut.aclk)
-
-    @abstractmethod
-    def draw(self, beats: int) -> Beats:
-        """Random values for so many beats, int64 (beats, lanes)."""
-
-    @abstractmethod
-    def expect(self, values: Beats) -> tuple[Beats, NDArray[np.bool_]]:
-        """Values and flags that must come out, (beats, lanes) both."""
-
-    def monitor(self) -> None:
-        """Look at further ports, once a clock."""
-        return
 
     async def prepare(self) -> None:
         """Bring the block from a reset to where it takes beats."""
@@ -342,8 +343,11 @@ class StreamBench(ABC):
         self.now += 1
         self.source.clock(self.now)
         self.sink.clock(self.now)
-        self._states.add((self.source.state, self.sink.state))
-        self.monitor()
+        self.states.add((self.source.state, self.sink.state))
+        if self.table is not None:
+            self.table.clock(self.now)
+            if self.dut.table_error.value:
+                self.errors.append(self.now)
 
     async def run(self, clocks: int) -> None:
         """So many clocks."""
@@ -360,15 +364,80 @@ class StreamBench(ABC):
 
     async def reset(self, clocks: int = 2) -> None:
         """Reset the block: it must be silent from the first edge on and hold nothing afterwards."""
+        await self.clear(clocks)
+        await self.prepare()
+
+    async def clear(self, clocks: int = 2) -> None:
+        """Reset the block and leave it so."""
         self.dut.aresetn.value = 0
         self.source.halt()
+        if self.table is not None:
+            self.table.halt()
+            self.table.pauses(PAUSES["never"])
         await self._edge
         for _ in range(clocks):
             await self._edge
             assert not self.sink.valid, "a beat survived the reset"
         self.sink.forget()
+        self.errors.clear()
         self.dut.aresetn.value = 1
-        await self.prepare()
+
+    def table_beats(self, words: Sequence[int]) -> list[Beat]:
+        """Words, signed or not, on tdata, tlast on the final one."""
+        bits = self.settings.table_bits
+        column = np.array(words, np.int64)[:, None] & ((1 << bits) - 1)
+        return list(zip(pack(column, bits, self.rng), [*repeat(0, len(words) - 1), 1], strict=True))
+
+    async def load(self, words: Sequence[int]) -> None:
+        """Load a good table; it is in force for everything that is sent from now on."""
+        assert self.table is not None
+        table, beats = self.table, self.table_beats(words)
+        done = len(table.taken) + len(beats)
+        table.send(beats)
+        await self.until(
+            lambda: len(table.taken) == done,
+            200 + 8 * len(beats),
+            lambda: f"{len(table.taken)} of {done} words",
+        )
+        await self.run(1)
+        assert not self.errors, "table_error after a good table"
+
+    async def drain(self, beats: int, limit: int | None = None) -> None:
+        """Clocks until so many beats have come out, and some more in which nothing may follow."""
+        await self.until(
+            lambda: len(self.sink.taken) >= beats,
+            limit or 200 + 60 * beats,
+            lambda: f"{len(self.sink.taken)} of {beats} beats came out",
+        )
+        self.sink.pauses(PAUSES["never"])
+        await self.run(self.settings.latency + 4)
+
+    def compare(self, values: Beats, flags: NDArray[np.bool_], last: list[int]) -> None:
+        """Compare all that came out with what had to, bit for bit, and forget it."""
+        taken = self.sink.taken
+        assert len(taken) == len(values), f"beats lost or repeated: {len(taken)} instead of {len(values)}"
+        data, user, ends = map(list, zip(*taken, strict=True))
+        got = unpack(data, values.shape[1], self.settings.out_bits)
+        np.testing.assert_array_equal(got, values, "values differ")
+        weights = 1 << np.arange(flags.shape[1])
+        np.testing.assert_array_equal(user, flags @ weights, "flags differ")
+        np.testing.assert_array_equal(ends, last, "tlast differs")
+        self.source.taken.clear()
+        self.source.clocks.clear()
+        self.sink.taken.clear()
+        self.sink.clocks.clear()
+
+
+class BeatBench(StreamBench, ABC):
+    """A block that makes one beat out of each, and its model."""
+
+    @abstractmethod
+    def draw(self, beats: int) -> Beats:
+        """Random values for so many beats, int64 (beats, lanes)."""
+
+    @abstractmethod
+    def expect(self, values: Beats) -> tuple[Beats, NDArray[np.bool_]]:
+        """Values and flags that must come out, (beats, lanes) both."""
 
     def send(self, values: Beats) -> list[int]:
         """Send values; return tlast of each beat."""
@@ -376,36 +445,11 @@ class StreamBench(ABC):
         self.source.send(zip(pack(values, self.settings.in_bits, self.rng), last, strict=True))
         return last
 
-    async def drain(self, beats: int) -> None:
-        """Clocks until so many beats have come out, and some more in which nothing may follow."""
-        await self.until(
-            lambda: len(self.sink.taken) >= beats,
-            200 + 60 * beats,
-            lambda: f"{len(self.sink.taken)} of {beats} beats came out",
-        )
-        self.sink.pauses(PAUSES["never"])
-        await self.run(self.settings.latency + 4)
-
     async def exchange(self, values: Beats) -> None:
         """Send values, wait for all that comes out, compare."""
         last = self.send(values)
         await self.drain(len(values))
         self.compare(*self.expect(values), last)
-
-    def compare(self, values: Beats, flags: NDArray[np.bool_], last: list[int]) -> None:
-        """Compare all that came out with what had to, bit for bit, and forget it."""
-        taken = self.sink.taken
-        assert len(taken) == len(values), f"beats lost or repeated: {len(taken)} instead of {len(values)}"
-        data, user, ends = map(list, zip(*taken, strict=True))
-        got = unpack(data, self.settings.lanes, self.settings.out_bits)
-        np.testing.assert_array_equal(got, values, "values differ")
-        weights = 1 << np.arange(self.settings.lanes)
-        np.testing.assert_array_equal(user, flags @ weights, "flags differ")
-        np.testing.assert_array_equal(ends, last, "tlast differs")
-        self.source.taken.clear()
-        self.source.clocks.clear()
-        self.sink.taken.clear()
-        self.sink.clocks.clear()
 
     async def back_pressure(self, source: str, sink: str) -> None:
         """Source against sink, each with its pause pattern; covers states, waits and frames."""
@@ -414,12 +458,12 @@ class StreamBench(ABC):
         self.coverage.declare("frame", ["1 beat", "2 beats", "more", "end waited"])
         self.source.pauses(PAUSES[source])
         self.sink.pauses(PAUSES[sink])
-        self._states.clear()
+        self.states.clear()
         values = self.draw(60)
         last = self.send(values)
         await self.drain(len(values))
         self.compare(*self.expect(values), last)
-        self.coverage.hit("states", self._states)
+        self.coverage.hit("states", self.states)
         for side, port in (("in", self.source), ("out", self.sink)):
             waits = ("none" if not wait else "short" if wait < 8 else "long" for wait in port.waited)
             self.coverage.hit("wait", ((side, kind) for kind in waits))
