@@ -128,9 +128,10 @@ class WeightMemory(wiring.Component):
             weights_at.eq(offset + Mux(bank, 0, depth)),
             row_at.eq(phase + Mux(bank, 0, phases)),
             into.eq(column),
-            write[weights].eq(taken & (part == weights) & (lane == self.lanes - 1)),
-            write[preload].eq(taken & (part == preload)),
-            write[shift].eq(taken & (part == shift)),
+            # What follows a table's final word would run on into the bank that is read.
+            write[weights].eq(taken & ~overrun & (part == weights) & (lane == self.lanes - 1)),
+            write[preload].eq(taken & ~overrun & (part == preload)),
+            write[shift].eq(taken & ~overrun & (part == shift)),
             self.table_error.eq(taken & self.table.p.last & ~(final & ~overrun)),
         ]
         with m.If(taken):
