@@ -48,6 +48,44 @@ def publish(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def publish_file(out: Path, *sources: Path | None) -> Iterator[Path]:
+    """Hand out a path to write one file to; it appears as `out` when all went well.
+
+    A file of that name is replaced; after an error or an interrupt it is as it was.
+
+    Parameters
+    ----------
+    out : Path
+        In a directory that exists.
+    sources : Path or None
+        Files that are read meanwhile, none of which `out` may be.
+
+    Raises
+    ------
+    ValueError, IsADirectoryError, FileNotFoundError
+        If `out` cannot be a new file: at once, before any work.
+    """
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a directory: --out takes a file")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent}: no such directory, expected one for --out {out.name}")
+    for source in sources:
+        if source is not None and out.exists() and source.exists() and out.samefile(source):
+            raise ValueError(f"--out {out} is {source}, which is read: choose another name")
+    # In a directory of its own, so that its mode is that of any new file, and nothing else can be in the way.
+    stage = Path(tempfile.mkdtemp(prefix=".ptychopress-", dir=out.parent))
+    try:
+        yield stage / out.name
+        os.replace(stage / out.name, out)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(out)
+        raise
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
 def resumable(out: Path) -> Iterator[Path]:
     """Hand out `out`/.resume for finished parts of long work: removed when all is done, kept after an interrupt.
 

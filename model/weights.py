@@ -73,20 +73,11 @@ def save(path: str | Path, compressor: Compressor) -> str:
         Its `fingerprint`.
     """
     path = Path(path)
-    digest = fingerprint(compressor)
     handle, stage = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
     try:
         with h5py.File(stage, "w") as file:
-            head = _head(compressor)
-            name = compressor.transform.codebook.name if compressor.transform.codebook else None
-            documents = {key: json.dumps(getattr(compressor, key)) for key in ("recipe", "report")}
-            file.attrs.update({"format": FORMAT, "version": VERSION, **head, **documents, "sha256": digest})
-            for key, array in _arrays(compressor).items():
-                data = file.create_dataset(key, data=array)
-                data.attrs["long_name"], data.attrs["units"] = _DATA[key]
-                if key == "edges":
-                    data.attrs["name"] = name
+            digest = write(file, compressor)
         # mkstemp lets nobody else read; a file like any other does.
         umask = os.umask(0)
         os.umask(umask)
@@ -98,8 +89,23 @@ def save(path: str | Path, compressor: Compressor) -> str:
     return digest
 
 
-def load(path: str | Path) -> Compressor:
-    """Read a weights file.
+def write(group: h5py.Group, compressor: Compressor) -> str:
+    """Write what a weights file holds into a group of any HDF5 file, such as its root; return the `fingerprint`."""
+    digest = fingerprint(compressor)
+    head = _head(compressor)
+    name = compressor.transform.codebook.name if compressor.transform.codebook else None
+    documents = {key: json.dumps(getattr(compressor, key)) for key in ("recipe", "report")}
+    group.attrs.update({"format": FORMAT, "version": VERSION, **head, **documents, "sha256": digest})
+    for key, array in _arrays(compressor).items():
+        data = group.create_dataset(key, data=array)
+        data.attrs["long_name"], data.attrs["units"] = _DATA[key]
+        if key == "edges":
+            data.attrs["name"] = name
+    return digest
+
+
+def load(path: str | Path, group: str = "/") -> Compressor:
+    """Read a weights file, or what `write` has written into a group of another.
 
     Raises
     ------
@@ -111,7 +117,10 @@ def load(path: str | Path) -> Compressor:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file, expected a weights file")
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path) as whole:
+            file = whole.get(group)
+            if not isinstance(file, h5py.Group):
+                raise _UnfitError(f"is HDF5 but has no group {group} of weights")
             if _plain(file.attrs.get("format")) != FORMAT:
                 raise _UnfitError("is HDF5 but no weights file: its attribute 'format' is not 'ptychopress weights'")
             if (version := _plain(file.attrs.get("version"))) != VERSION:
@@ -154,7 +163,7 @@ def _arrays(compressor: Compressor) -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def _read(file: h5py.File) -> Compressor:
+def _read(file: h5py.Group) -> Compressor:
     attrs = {name: _plain(value) for name, value in file.attrs.items()}
     weights = _array(file, "weights")
     book = None
@@ -177,7 +186,7 @@ def _read(file: h5py.File) -> Compressor:
     )
 
 
-def _array(file: h5py.File, name: str) -> np.ndarray[Any, Any]:
+def _array(file: h5py.Group, name: str) -> np.ndarray[Any, Any]:
     data = file[name]
     if not isinstance(data, h5py.Dataset):
         raise ValueError(f"{name} is no data set")

@@ -143,7 +143,7 @@ class _Reader:
         return value
 
 
-def _marked(counts: NDArray[Any]) -> NDArray[np.bool_]:
+def marked(counts: NDArray[Any]) -> NDArray[np.bool_]:
     """Where a detector has written a mark instead of a count."""
     if counts.dtype.kind == "i":
         return (counts == -1) | (counts == -2)
@@ -175,7 +175,7 @@ def _read(source: _Reader) -> Scan:
     mask = np.zeros((n, n), np.bool_)
     if source.find(_DETECTOR + "mask"):
         mask = source.read(_DETECTOR + "mask", kinds="iub", shape=(n, n), what=f"integers ({n}, {n})") != 0
-    mask |= _marked(counts).all(axis=0)
+    mask |= marked(counts).all(axis=0)
     valid = counts[:, ~mask]
     if not valid.size or valid.min() < 0 or valid.max() > 65535:
         span = f"{valid.min()} to {valid.max()}" if valid.size else "no valid pixel"
