@@ -22,6 +22,7 @@ from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook
 from ..sim.bulk import BulkEncoder
 from .console import console, progress_bar
+from .demo_projector import ProjectionRow, project_scene, projection_table
 from .files import publish, resumable
 from .options import JsonOutput
 from .verilog import Method
@@ -87,7 +88,8 @@ def demo(
         "demo"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="A quarter of the scan at one dose: under 90 s instead of under 10 minutes.")
+        bool,
+        typer.Option("--quick", help="A quarter of the scan at one dose, few ratios: a minute or two instead of many."),
     ] = False,
     phantom: Annotated[
         Path | None,
@@ -100,14 +102,22 @@ def demo(
     decode: Annotated[
         Method, typer.Option("--decode", help="Rule that turns codes back into counts.")
     ] = Method.MIDPOINT,
+    projector: Annotated[
+        bool, typer.Option(help="Compress by principal components too, or show the encoders alone.")
+    ] = True,
     jobs: Annotated[int, typer.Option("--jobs", help="Reconstructions side by side.", min=1)] = os.cpu_count() or 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the photon noise.", min=0)] = 1,
     as_json: JsonOutput = False,
 ) -> None:
-    """Send photon counts through the simulated encoders and reconstruct pictures from what comes out.
+    """Send photon counts through the simulated hardware and reconstruct pictures from what comes out.
 
-    Every frame goes through the Verilog of sqrt-a, b and c; every code is compared with the golden model;
+    Encoders: every frame goes through the Verilog of sqrt-a, b and c; every code is compared with the golden model;
     frames are rebuilt from the hardware's codes, and the phase is reconstructed from two noise instances.
+
+    Projectors: components are learned from noise-free training objects and from the frames, of counts and of sqrt-b
+    codes; frames go through the Verilog at 6 to 164 pixels a coefficient, as many as a set number of multiplications
+    allows; every coefficient is compared; frames are rebuilt from them and reconstructed.
+
     Writes results.json, report.html and its pictures. Interrupted, it goes on where it was when started again with the
     same options.
     """
@@ -129,9 +139,16 @@ def demo(
             doses = DOSES[:1] if quick else DOSES
             scenes = (simulated(cell, dose, seed=seed, quick=quick) for dose in doses)
         rows: list[Row] = []
+        projections: list[ProjectionRow] = []
         with progress_bar() as bars:
             for scene in scenes:
-                rows += _run(scene, settings | {"seed": seed}, decode, jobs, resume, bars, report)
+                own = settings | {"seed": seed}
+                added, unencoded = _run(scene, own, decode, jobs, resume, bars, report)
+                rows += added
+                if projector and not projections:  # of several doses the first, at which there are published curves
+                    projections = project_scene(
+                        scene, unencoded, own, quick=quick, jobs=jobs, resume=resume, bars=bars, report=report
+                    )
         report.verilog = verilog_text(ShiftCore(Codebook.named("sqrt-b")), "sqrt_encoder_core")
         results = {
             "format": "ptychopress-demo-1",
@@ -143,6 +160,7 @@ def demo(
             "settings": settings,
             "seconds": round(time.monotonic() - started, 1),
             "results": [asdict(row) for row in rows],
+            "projections": [asdict(row) for row in projections],
         }
         (stage / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         (stage / "report.html").write_text(report.html(results), encoding="utf-8", errors="replace")
@@ -152,8 +170,10 @@ def demo(
         typer.echo(json.dumps(results))
     else:
         console.print(_table(rows))
+        if projections:
+            console.print(projection_table(projections))
         typer.echo(f"{out / 'report.html'}")
-    if any(row.bit_exact is False for row in rows):
+    if any(row.bit_exact is False for row in (*rows, *projections)):
         raise typer.Exit(1)
 
 
@@ -165,8 +185,8 @@ def _phantom(path: Path | None) -> Any:
 
 def _run(
     scene: Any, settings: dict[str, Any], decode: Method, jobs: int, resume: Path, bars: Progress, report: Any
-) -> list[Row]:
-    """Simulate, compare, reconstruct and judge one scene."""
+) -> tuple[list[Row], tuple[np.ndarray, np.ndarray]]:
+    """Simulate, compare, reconstruct and judge one scene; return its rows and the un-encoded images."""
     from ..reconstruction.job import Job
     from ..reconstruction.judgement import judge
     from .workers import run_jobs
@@ -194,7 +214,7 @@ def _run(
         row.smse, row.smse_unencoded = judgement.smse, judgement.smse_unencoded
         row.frc_crossing = judgement.frc.crossing
     report.add(scene, {row.codebook: judgement for row, judgement in zip(rows, judgements, strict=True)})
-    return rows
+    return rows, pairs[0]
 
 
 def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, list[np.ndarray]]:

@@ -23,9 +23,9 @@ class Job:
     Parameters
     ----------
     frames
-        .npy file with codes (or counts), unsigned (J, n, n).
+        .npy file (J, n, n): codes, unsigned, or intensities, counts among them.
     levels
-        Count of each code, float32 (levels,); None if the file holds counts.
+        Count of each code, float32 (levels,); None if the file holds intensities.
     mask
         Invalid pixels of a frame, bool (n, n).
     acquisition

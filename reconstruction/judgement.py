@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""Comparing encoders on a scene: error against the truth and the un-encoded image, resolution."""
+"""Comparing compressions on a scene: error against the truth and the un-encoded image, resolution."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ from .scene import Scene
 
 @dataclass(frozen=True)
 class Judgement:
-    """Figures of one encoder on one scene.
+    """Figures of one compression on one scene.
 
     Parameters
     ----------
     smse
-        Phase error against the truth within the support, rad^2, mean of both noise instances; None without a truth.
+        Phase error against the truth within the support, rad^2, mean of the noise instances; None without a truth.
     smse_unencoded
         The same against the image of the same instance without encoding; None for that image itself.
     frc
-        Correlation of the phases of the two instances.
+        Correlation of the phases: of both instances, or of one with what `judge_one` takes.
     phase
         First instance in line with the truth, or the un-encoded image, rad, float32 (acquisition.object_shape).
     """
@@ -57,6 +57,25 @@ def judge(
     first, second = (phase_of(image, scene.support)[scene.region] for image in pair)
     ring = frc(first, second, kind=scene.frc_kind, window=apodisation(first.shape))
     return Judgement(against_truth, against_unencoded, ring, phases[0].astype(np.float32))
+
+
+def judge_one(scene: Scene, image: NDArray[np.complex64], unencoded: tuple[NDArray, NDArray]) -> Judgement:
+    """Compare a reconstruction of the first instance with the truth and with that instance's un-encoded image.
+
+    It is correlated with the truth or, where nobody knows it, with the un-encoded image of the other instance. The
+    threshold is the scene's.
+    """
+    free = scene.refine_probe
+    reference = unencoded[1] if scene.truth is None else scene.truth
+    aligned = register(reference, image, scene.support, ramp=free, shift=free)
+    phases = [phase_of(complex_image, scene.support) for complex_image in (reference, aligned)]
+    first, second = (phase[scene.region] for phase in phases)
+    return Judgement(
+        smse=None if scene.truth is None else smse(*phases, scene.support),
+        smse_unencoded=_phase_error(scene, unencoded[0], image, free),
+        frc=frc(first, second, kind=scene.frc_kind, window=apodisation(first.shape)),
+        phase=phases[1].astype(np.float32),
+    )
 
 
 def _phase_error(scene: Scene, reference: NDArray, image: NDArray, free: bool) -> float:

@@ -5,6 +5,7 @@
 import base64
 import html
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,17 @@ from .scene import Scene
 
 _COLOURS = {"none": "#222222", "sqrt-a": "#1b7837", "sqrt-b": "#2166ac", "sqrt-c": "#b2182b"}
 
+# Huang, Deng, Noonan, Tran, Fahim, Jacobsen, "Matrix factorization approaches to lossy compression of ptychography
+# data": their PCA at 2e7 photons, components from the noisy data; read off their plots.
+_AUTHORS = {
+    "smse": {10: 1.1e-2, 100: 3.4e-3, 300: 2.1e-3, 1000: 1.9e-3, 1500: 1.5e-3, 2000: 1.2e-3, 4000: 1.1e-3},
+    "frc_crossing": {10: 0.19, 100: 0.48, 300: 0.83, 1000: 0.73, 1500: 0.69, 2000: 0.74, 4000: 1.0},
+}
+_AUTHORS_SCENE = "2e7"
+
 _THRESHOLDS = {"two": "two full data sets (SNR 0.4142)", "split": "one data set split in half (SNR 0.2071)"}
+
+_EXACT = {None: "", True: '<span class="good">yes</span>', False: '<span class="bad">NO</span>'}
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
@@ -67,22 +78,51 @@ class Report:
         figures = _figure(phases, "Reconstructed phase, first noise instance (rad).", "100%") + _figure(curves, text)
         self._parts.append((scene.name, scene.title, figures))
 
+    def add_projections(
+        self, scene: Scene, rows: list[dict[str, Any]], judgements: list[Judgement], unencoded: Judgement
+    ) -> None:
+        """Draw the projectors of one scene: error and correlation over the number of coefficients, and images.
+
+        Parameters
+        ----------
+        scene
+            As for `add`.
+        rows
+            As `results.json` has them.
+        judgements
+            One a row.
+        unencoded
+            Of the image without compression.
+        """
+        shown: dict[str, Judgement] = {"none": unencoded}
+        for row, judgement in zip(rows, judgements, strict=True):
+            if row["weight_bits"] is not None and 50 < row["ratio"] < 60:
+                shown[f"{row['domain']}, {row['source']}"] = judgement
+        curves, phases = _png(_over_ratio(scene, rows, unencoded)), _png(_images(scene, shown))
+        self.pictures |= {f"projector-{scene.name}.png": curves, f"projector-phase-{scene.name}.png": phases}
+        against = "the truth" if scene.truth is not None else "the un-encoded image of the other half"
+        text = (
+            f"Error and correlation with {against}, over the coefficients of a frame; threshold:"
+            f" {_THRESHOLDS[scene.frc_kind]}."
+        )
+        figures = _figure(curves, text, "100%") + _figure(phases, "Reconstructed phase at 55 : 1 (rad).", "100%")
+        self._parts.append((f"projector {scene.name}", f"{scene.title}: projector", figures))
+
     def html(self, results: dict[str, Any]) -> str:
         """Render `results` (as results.json has them) and all pictures as one self-contained page."""
         rows = results["results"]
         encoded = [row for row in rows if row["bit_exact"] is not None]
-        exact = all(row["bit_exact"] for row in encoded)
-        codes = sum(row["pixels"] for row in encoded)
-        verdict = (
-            f'<p class="good">Every one of {codes:,} codes out of the simulated Verilog is the golden model\'s.</p>'
-            if exact
-            else f'<p class="bad">{sum(row["mismatches"] for row in encoded):,} of {codes:,} codes differ from the'
-            " golden model.</p>"
-        )
-        sections = "".join(
-            f"<h2>{html.escape(title)}</h2>{_table([row for row in rows if row['scene'] == name])}{figures}"
-            for name, title, figures in self._parts
-        )
+        projected = [row for row in results["projections"] if row["bit_exact"] is not None]
+        verdict = _verdict("codes", [row["pixels"] for row in encoded], [row["mismatches"] for row in encoded])
+        if projected:
+            compared = [row["coefficients"] for row in projected]
+            verdict += _verdict("coefficients", compared, [row["mismatches"] for row in projected])
+        sections = ""
+        for name, title, figures in self._parts:
+            projections = [row for row in results["projections"] if f"projector {row['scene']}" == name]
+            encoders = [row for row in rows if row["scene"] == name]
+            table = _projection_table(projections, rows) if projections else _table(encoders)
+            sections += f"<h2>{html.escape(title)}</h2>{table}{figures}"
         staircases = _figure(
             _png(_staircases(self.codebooks, self.decode)),
             f"What counts are decoded to by the rule &ldquo;{self.decode}&rdquo;, and their own noise, &radic;N.",
@@ -102,15 +142,43 @@ class Report:
 """
 
 
+def _verdict(what: str, compared: list[int], mismatches: list[int]) -> str:
+    """One paragraph: whether the simulated hardware is the golden model."""
+    if not any(mismatches):
+        text = f"Every one of {sum(compared):,} {what} out of the simulated Verilog is the golden model's."
+        return f'<p class="good">{text}</p>'
+    return f'<p class="bad">{sum(mismatches):,} of {sum(compared):,} {what} differ from the golden model.</p>'
+
+
+def _projection_table(rows: list[dict[str, Any]], encoders: list[dict[str, Any]]) -> str:
+    base = next(row["smse"] for row in encoders if row["scene"] == rows[0]["scene"] and row["codebook"] == "none")
+    columns = {
+        "values": lambda row: row["domain"],
+        "components from": lambda row: row["source"],
+        "S&prime;": lambda row: f"{row['components']:,}",
+        "pixels a coefficient": lambda row: f"{row['ratio']:.3g}",
+        "bits in : out": lambda row: f"{row['bit_ratio']:.3g}" if row["weight_bits"] else "",
+        "weights": lambda row: f"{row['weight_bits']} bit" if row["weight_bits"] else "float",
+        "bit exact": lambda row: _EXACT[row["bit_exact"]],
+        "frames simulated": lambda row: f"{row['simulated']:,} of {row['frames']:,}" if row["weight_bits"] else "",
+        "coefficients compared": lambda row: f"{row['coefficients']:,}" if row["weight_bits"] else "",
+        "saturated": lambda row: f"{row['saturated']:,}" if row["weight_bits"] else "",
+        "rounding, noise variances": lambda row: "" if row["loss"] is None else f"{row['loss']:.1e}",
+        "SMSE, rad&sup2;": lambda row: f"{row['smse']:.3e}",
+        "to un-encoded": lambda row: f"{100 * (row['smse'] / base - 1):+.1f} %",
+        "SMSE to un-encoded image, rad&sup2;": lambda row: f"{row['smse_unencoded']:.2e}",
+        "FRC half-bit crossing": lambda row: f"{row['frc_crossing']:.3f}",
+    }
+    if base is None:  # nobody knows the truth
+        del columns["SMSE, rad&sup2;"], columns["to un-encoded"]
+    return _html_table(columns, rows)
+
+
 def _table(rows: list[dict[str, Any]]) -> str:
     base = rows[0]["smse"]
     columns = {
         "codebook": lambda row: row["codebook"],
-        "bit exact": lambda row: {
-            None: "",
-            True: '<span class="good">yes</span>',
-            False: '<span class="bad">NO</span>',
-        }[row["bit_exact"]],
+        "bit exact": lambda row: _EXACT[row["bit_exact"]],
         "frames": lambda row: f"{row['frames']:,}",
         "codes compared": lambda row: "" if row["bit_exact"] is None else f"{row['pixels']:,}",
         "bits a code": lambda row: row["bits"],
@@ -124,6 +192,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
     }
     if base is None:  # nobody knows the truth
         del columns["SMSE, rad&sup2;"], columns["to un-encoded"]
+    return _html_table(columns, rows)
+
+
+def _html_table(columns: dict[str, Callable[[dict[str, Any]], str]], rows: list[dict[str, Any]]) -> str:
     body = "".join("<tr>" + "".join(f"<td>{cell(row)}</td>" for cell in columns.values()) + "</tr>" for row in rows)
     return "<table><tr>" + "".join(f"<th>{name}</th>" for name in columns) + f"</tr>{body}</table>"
 
@@ -168,6 +240,38 @@ def _curves(judgements: dict[str, Judgement]) -> Figure:
     axis.plot(ring.frequencies, ring.threshold, "--", color="#888888", lw=1, label="half-bit")
     axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="spatial frequency (Nyquist = 1)", ylabel="FRC")
     axis.legend(frameon=False)
+    return figure
+
+
+def _over_ratio(scene: Scene, rows: list[dict[str, Any]], unencoded: Judgement) -> Figure:
+    """Error and correlation over S', a line for each kind of values and source of components."""
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    known = scene.truth is not None
+    panels = {
+        "smse" if known else "smse_unencoded": (
+            "phase error to the truth, rad²" if known else "phase error to the un-encoded image, rad²",
+            unencoded.smse if known else None,
+        ),
+        "frc_crossing": ("FRC half-bit crossing, Nyquist = 1", unencoded.frc.crossing),
+    }
+    for axis, (key, (text, base)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        for label in dict.fromkeys((row["domain"], row["source"]) for row in rows):
+            line = [row for row in rows if (row["domain"], row["source"]) == label and row["weight_bits"]]
+            line.sort(key=lambda row: row["components"])
+            style = {"color": _COLOURS.get(label[0], "#e08214"), "ls": "-" if label[1] == "object" else "--"}
+            name = f"{label[0]}, components from {'training objects' if label[1] == 'object' else 'the data'}"
+            axis.plot([r["components"] for r in line], [r[key] for r in line], marker="o", ms=4, label=name, **style)
+        if scene.name == _AUTHORS_SCENE and key in _AUTHORS:
+            published = _AUTHORS[key]
+            axis.plot(list(published), list(published.values()), "k:", marker="s", ms=4, label="Huang et al., PCA")
+        if base is not None:
+            axis.axhline(base, color="#888888", lw=1, label="un-encoded")
+        axis.set(xscale="log", xlabel="coefficients of a frame, S′", ylabel=text)
+        if key != "frc_crossing":
+            axis.set_yscale("log")
+            axis.legend(frameon=False, fontsize="small")
+        else:
+            axis.set_ylim(0, 1.02)
     return figure
 
 

@@ -166,7 +166,8 @@ class BulkProjector:
         self.projection = projection
         self.jobs = jobs
         self.input_bits = getattr(block, "input_bits", projection.format.input_bits)
-        self._library = _compiled(verilog_text(AxiStreamTop(block), _MODULE))
+        self.verilog = verilog_text(AxiStreamTop(block), _MODULE)
+        self._library = _compiled(self.verilog)
 
     def run(self, frames: ArrayLike, progress: Callable[[int], None] = lambda frames: None) -> BulkCoefficients:
         """Send frames through the hardware.
