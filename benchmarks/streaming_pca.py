@@ -3,8 +3,8 @@
 """Learn 100 components from a scan that does not fit in memory, and print how much memory and time it took.
 
 The scan has the size of Deng et al., Sci. Rep. 7, 445 (2017): 201 x 221 positions, 44,421 frames of 256 x 256 pixels.
-It is simulated in pieces: a drawn object, a Gaussian probe, Poisson counts, codes of sqrt-b. First the same is done on a
-small scan, whose components are compared with those of all its frames at once.
+It is simulated in pieces: a drawn object, a Gaussian probe, Poisson counts, codes of sqrt-b. First the same is done on
+a small scan, whose components are compared with those of all its frames at once.
 
 Usage: python benchmarks/streaming_pca.py [--frames 2000] [--count 100] [--limit-gib 4]
 """

@@ -262,7 +262,7 @@ class Projection:
             pixels, dtype = size.pixels, np.float64
         if size.accumulator_format.maximum >= _EXACT_DOUBLE:
             pixels, dtype = size.pixels, np.int64
-        return pixels, np.ascontiguousarray(self.weights.T, dtype)
+        return min(pixels, size.pixels), np.ascontiguousarray(self.weights.T, dtype)
 
     def words(self, lanes: int) -> NDArray[np.int64]:
         """Words that load a projector of so many lanes, in the order of its table stream, int64.
