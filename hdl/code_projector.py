@@ -4,7 +4,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,10 +67,16 @@ class CodeProjector(wiring.Component):
         m.submodules.projector = projector = self.projector
         wiring.connect(m, wiring.flipped(self.i), encoder.i)
         wiring.connect(m, projector.o, wiring.flipped(self.o))
+        # In a frame's last beat the highest lanes may carry no pixel; what follows that beat is dropped.
+        beat, saturated = Signal(range(projector.beats)), encoder.o.p.saturated
+        beat_end = beat == projector.beats - 1
+        pixels = self.lanes - (projector.beats * self.lanes - projector.format.pixels)
+        with m.If(encoder.o.valid & encoder.o.ready):
+            m.d.sync += beat.eq(Mux(encoder.o.p.last, 0, beat + ~beat_end))
         wiring.connect(m, wiring.flipped(self.table), projector.table)
         m.d.comb += [
             projector.i.p.values.eq(encoder.o.p.codes),
-            projector.i.p.clipped.eq(encoder.o.p.saturated.any()),
+            projector.i.p.clipped.eq(saturated[:pixels].any() | (saturated[pixels:].any() & ~beat_end)),
             projector.i.p.last.eq(encoder.o.p.last),
             projector.i.valid.eq(encoder.o.valid),
             encoder.o.ready.eq(projector.i.ready),

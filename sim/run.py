@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
 
+from amaranth.hdl import Module, Signal
 from cocotb_tools.runner import Runner, get_runner
 
 from ..hdl.axi import AxiStreamTop
+from ..hdl.code_projector import CodeProjector
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
+from ..hdl.multiplier import Multiplier
+from ..hdl.projector import Projector
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook, DecodeMethod
+from ..model.projection import ProjectionFormat
 from .stream import SETTINGS_VARIABLE, Settings
 from .tools import (
     ToolError,
@@ -273,7 +278,62 @@ def _all_regressions() -> dict[str, Regression]:
         ),
         "decoder-argonne": Regression("decoder", lambda: ExpandDecoder(argonne, lanes=2, fraction_bits=0)),
         "decoder-5-lanes": Regression("decoder", lambda: ExpandDecoder(small, lanes=5, fraction_bits=16)),
+        **_projector_regressions(),
     }
+
+
+class SlowMultiplier(Multiplier):
+    """A product takes more clocks than it must, as in a DSP block with all its registers."""
+
+    latency = 6
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.multiplier = multiplier = Multiplier(self.value_bits, self.weight_bits)
+        m.d.comb += [multiplier.value.eq(self.value), multiplier.weight.eq(self.weight)]
+        product = multiplier.product
+        for _ in range(self.latency - Multiplier.latency):
+            register = Signal.like(product, reset_less=True)
+            m.d.sync += register.eq(product)
+            product = register
+        m.d.comb += self.product.eq(product)
+        return m
+
+
+def _projector_regressions() -> dict[str, Regression]:
+    # Pixels, components; bits of input, weight, output; lanes, columns.
+    sizes = {
+        "8x8": ((15, 10), (8, 8, 16), (4, 4)),
+        "14x12": ((10, 7), (14, 12, 16), (4, 2)),
+        "16x18": ((3, 5), (16, 18, 32), (2, 3)),
+        "1-bit": ((8, 5), (1, 2, 3), (3, 5)),
+        "wide-output": ((7, 4), (3, 4, 32), (2, 2)),
+        "5-lanes": ((5, 6), (4, 5, 8), (5, 1)),
+        "1-lane": ((6, 3), (6, 6, 10), (1, 1)),
+        "1-clock": ((4, 3), (5, 6, 9), (4, 3)),
+        "1-pixel": ((1, 1), (1, 2, 2), (1, 1)),
+    }
+
+    def projector(
+        frame: tuple[int, int], bits: tuple[int, int, int], beat: tuple[int, int], multiplier: type[Any] = Multiplier
+    ) -> Projector:
+        size = ProjectionFormat(
+            pixels=frame[0], components=frame[1], input_bits=bits[0], weight_bits=bits[1], output_bits=bits[2]
+        )
+        return Projector(size, lanes=beat[0], columns=beat[1], multiplier=multiplier)
+
+    def codes(encoder: type[Any], book: Codebook, *beat: int) -> CodeProjector:
+        bits = (book.code_bits, 4, 6)
+        return CodeProjector(encoder(book, lanes=beat[0], input_bits=book.count_bits + 2), projector((5, 4), bits, beat))
+
+    few = Codebook.from_edges([0, 1, 3, 9, 17, 30, 41, 64], name="few")
+    blocks: dict[str, Callable[[], Any]] = {
+        **{name: lambda sizes=sizes: projector(*sizes) for name, sizes in sizes.items()},
+        "slow-multiplier": lambda: projector((1, 2), (3, 4, 5), (1, 2), SlowMultiplier),
+        "shift-codes": lambda: codes(ShiftEncoder, Codebook.named("sqrt-b", 8), 2, 2),
+        "table-codes": lambda: codes(TableEncoder, few, 3, 4),
+    }
+    return {f"projector-{name}": Regression("projector", block) for name, block in blocks.items()}
 
 
 def describe(block: Any) -> str:
