@@ -30,9 +30,12 @@ def _top(
 
 def _app() -> typer.Typer:
     # Imported here, where an interrupt is handled already: these take most of a second.
+    from .compress import compress
+    from .decompress import decompress
     from .demo import demo
     from .prove import prove
     from .sim import sim
+    from .train import train
     from .verilog import verilog
 
     app = typer.Typer(
@@ -42,7 +45,7 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_top)
-    for command in (demo, verilog, sim, prove):
+    for command in (demo, train, compress, decompress, verilog, sim, prove):
         app.command()(command)
     return app
 

@@ -37,6 +37,12 @@ Edges = Annotated[
         metavar="FILE",
     ),
 ]
+DataPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path", help="Data set of the frames (J, rows, columns), if not where CXI or NeXus have it.", metavar="PATH"
+    ),
+]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""``ptychopress decompress``: coefficients back to frames."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import h5py
+import typer
+
+from .. import __version__
+from ..model.quantise import Compressor
+from ..model.weights import load
+from .compress import FORMAT, VERSION, WEIGHTS
+from .console import progress_bar
+from .files import publish_file
+from .options import JsonOutput
+
+DATA = "entry_1/data_1/data"
+"""Data set of the frames, as in CXI."""
+
+_PIECE_BYTES = 1 << 25  # of frames in float64 that are worked on at a time
+
+
+class Type(StrEnum):
+    """Number that an intensity is."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+def decompress(
+    file: Annotated[Path, typer.Argument(help="File of ptychopress compress.", metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", help="HDF5 file for the frames.", metavar="FILE")],
+    dtype: Annotated[Type, typer.Option("--dtype", help="Of an intensity.")] = Type.FLOAT32,
+    as_json: JsonOutput = False,
+) -> None:
+    """Turn coefficients back into intensities: photons, NaN at invalid pixels."""
+    with publish_file(out, file) as stage, progress_bar() as bars, _opened(file) as source:
+        compressor = load(file, WEIGHTS)
+        coefficients = _coefficients(file, source, compressor)
+        frames, shape = len(coefficients), compressor.frame_shape
+        bar = bars.add_task("decompress", total=frames)
+        with h5py.File(stage, "w") as target:
+            data = target.create_dataset(DATA, (frames, *shape), dtype.value, chunks=(1, *shape))
+            data.attrs.update({"long_name": "intensity", "units": "photon"})
+            told = {name: source.attrs[name] for name in ("source", "source_path", "weights_sha256")}
+            target.attrs.update({"program": f"ptychopress {__version__}", **told})
+            size = max(1, _PIECE_BYTES // (8 * compressor.projection.format.pixels))
+            for start in range(0, frames, size):
+                part = slice(start, start + size)
+                try:
+                    piece = coefficients[part]
+                except OSError as error:
+                    message = f"{file} is damaged: frames {start} to {min(part.stop, frames) - 1} cannot be read"
+                    raise ValueError(message) from error
+                data[part] = compressor.expand(piece)
+                bars.advance(bar, len(piece))
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "data": DATA, "frames": frames, "frame_shape": list(shape)}))
+    else:
+        typer.echo(f"{frames} frames of {' x '.join(map(str, shape))} in {DATA}")
+        typer.echo(str(out))
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file, expected one of ptychopress compress")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is no HDF5 file, or truncated") from error
+    if file.attrs.get("format") != FORMAT:
+        raise ValueError(f"{path} is HDF5 but holds no coefficients: its attribute 'format' is not '{FORMAT}'")
+    if file.attrs.get("version") != VERSION:
+        raise ValueError(f"{path} is of version {file.attrs.get('version')}: this program reads version {VERSION}")
+    return file
+
+
+def _coefficients(path: Path, file: h5py.File, compressor: Compressor) -> Any:
+    """The data set, which fits the weights."""
+    data: Any = file.get("coefficients")
+    components = compressor.projection.format.components
+    if not isinstance(data, h5py.Dataset) or data.ndim != 2 or data.shape[1] != components or data.dtype.kind != "i":
+        raise ValueError(f"{path} is damaged: expected integer coefficients (J, {components}), as its weights have")
+    for name in ("source", "source_path", "weights_sha256"):
+        if name not in file.attrs:
+            raise ValueError(f"{path} is damaged: it has no attribute {name!r}")
+    if file.attrs["weights_sha256"] != file[WEIGHTS].attrs["sha256"]:
+        raise ValueError(f"{path} is damaged: its weights are not those that it was compressed with")
+    return data
