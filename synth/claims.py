@@ -10,6 +10,18 @@ from amaranth.hdl import Module, Value
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncoder, allows_shifts
 from ..model.codebook import Codebook
+from ..model.fixed import SQ, Format
+from ..model.projection import ProjectionFormat
+from .projector_properties import (
+    EarlyRows,
+    EarlySums,
+    ProjectorDelay,
+    ProjectorRoom,
+    ProjectorStream,
+    ProjectorSums,
+    ProjectorTables,
+    WatchedProjector,
+)
 from .properties import (
     Contiguous,
     DecoderStream,
@@ -39,6 +51,20 @@ class AlwaysWrong(EncoderStream):
         return ~super().right(m, remembered)
 
 
+class NarrowFormat(ProjectionFormat):
+    """Sizes with an accumulator that lacks a bit."""
+
+    @property
+    def accumulator_format(self) -> Format:
+        return SQ(super().accumulator_format.bits - 1)
+
+
+class RoundedDown(EarlySums):
+    """Sums taken to be rounded down: they are not."""
+
+    edge = 2
+
+
 def shift_codebooks() -> list[str]:
     """Names of the codebooks that shifts can encode."""
     return [name for name in Codebook.names() if allows_shifts(Codebook.named(name))]
@@ -63,7 +89,7 @@ def claims(names: Iterable[str] | None = None) -> list[Claim]:
     for name in chosen:
         if name not in known:
             raise ValueError(f"nothing to prove for codebook {name!r}: cores of shifts have {', '.join(known)}")
-    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_must_fail()]
+    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_projectors(), *_must_fail()]
 
 
 def _core(name: str) -> list[Claim]:
@@ -119,6 +145,40 @@ def _streams() -> list[Claim]:
     ]
 
 
+def _projectors() -> list[Claim]:
+    found = []
+    for (pixels, components, lanes, columns), text, rules, mode, depth in (
+        ((2, 2, 1, 1), "handshake", ProjectorStream, "unbounded", None),
+        ((2, 2, 1, 1), "tables", ProjectorTables, "unbounded", None),
+        ((2, 2, 1, 1), "tables, situations", ProjectorTables, "reachable", 30),
+        ((2, 2, 1, 1), "rows into the FIFO", EarlyRows, "unbounded", None),
+        ((1, 1, 1, 1), "room in the FIFO", ProjectorRoom, "unbounded", None),
+        ((1, 1, 1, 1), "rows at the output", ProjectorDelay, "bounded", 20),
+        ((2, 1, 1, 1), "rows, situations", ProjectorDelay, "reachable", 40),
+        ((1, 1, 1, 1), "sums into the FIFO", EarlySums, "unbounded", None),
+        ((1, 2, 1, 1), "sums into the FIFO", EarlySums, "unbounded", None),
+        ((2, 1, 1, 1), "sums into the FIFO", EarlySums, "bounded", 20),
+        ((1, 1, 1, 1), "sums at the output", ProjectorSums, "bounded", 20),
+        ((1, 1, 1, 1), "sums, situations", ProjectorSums, "reachable", 24),
+    ):
+        name = f"projector, N = {pixels}, S' = {components}, P = {lanes}, C = {columns}: {text}"
+        build = partial(rules, _projector(pixels, components, lanes, columns))
+        found.append(Claim(name, build, mode, depth))
+    return found
+
+
+def _projector(
+    pixels: int = 1,
+    components: int = 1,
+    lanes: int = 1,
+    columns: int = 1,
+    kind: type[ProjectionFormat] = ProjectionFormat,
+) -> partial[WatchedProjector]:
+    """Maker of a projector of 1 bit pixels, 2 bit weights and 2 bit coefficients."""
+    size = kind(pixels=pixels, components=components, input_bits=1, weight_bits=2, output_bits=2)
+    return partial(WatchedProjector, size, lanes=lanes, columns=columns)
+
+
 def _must_fail() -> list[Claim]:
     codebook = Codebook.named("sqrt-b")
     edges = list(codebook.edges)
@@ -134,4 +194,12 @@ def _must_fail() -> list[Claim]:
             partial(AlwaysWrong, partial(ShiftEncoder, codebook)),
             must_fail=True,
         ),
+        Claim(
+            "false: projector with an accumulator that lacks a bit",
+            partial(EarlySums, _projector(kind=NarrowFormat)),
+            "bounded",
+            20,
+            must_fail=True,
+        ),
+        Claim("false: projector that rounds down", partial(RoundedDown, _projector()), "bounded", 20, must_fail=True),
     ]
