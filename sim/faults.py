@@ -8,15 +8,23 @@ saboteur, or that overrides one detail; its attributes tell the bench of the hea
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
+from unittest.mock import patch
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, Signal, Value
+from amaranth.hdl import ClockDomain, ClockSignal, Const, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
+from ..hdl import projector as projector_module
+from ..hdl.code_projector import CodeProjector
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
+from ..hdl.projector import Projector
+from ..hdl.weights import WeightMemory
 from ..model.codebook import Codebook
+from ..model.projection import ProjectionFormat
+from .run import SlowMultiplier
 
 
 class Saboteur(wiring.Component):
@@ -30,7 +38,10 @@ class Saboteur(wiring.Component):
 
     def __init__(self, block: Any) -> None:
         self.block = block
-        for name in ("codebook", "lanes", "latency", "input_bits", "preload", "method", "fraction_bits", "level_bits"):
+        for name in (
+            *("codebook", "lanes", "latency", "input_bits", "preload", "method", "fraction_bits", "level_bits"),
+            *("format", "columns", "beats", "phases", "frame_clocks", "encoder", "projector"),
+        ):
             if hasattr(block, name):
                 setattr(self, name, getattr(block, name))
         super().__init__(block.signature)
@@ -298,6 +309,270 @@ class LevelOff(ExpandDecoder):
         self._levels[5] += 1
 
 
+class ShortLost(Saboteur):
+    """A frame that ended early looks like any other."""
+
+    def spoil(self, m: Any, outer: Any, inner: Any) -> None:
+        m.d.comb += outer.o.p.flags.short.eq(0)
+
+
+class IdleClock(Saboteur):
+    """Between two frames one clock is lost."""
+
+    def spoil(self, m: Any, outer: Any, inner: Any) -> None:
+        closed = Signal(range(inner.phases + 1))
+        with m.If(closed != 0):
+            m.d.sync += closed.eq(closed - 1)
+        with m.If(inner.i.valid & inner.i.ready & inner.i.p.last):
+            m.d.sync += closed.eq(inner.phases)
+        free = closed == 0
+        m.d.comb += [inner.i.valid.eq(outer.i.valid & free), outer.i.ready.eq(inner.i.ready & free)]
+
+
+class PaddingClips(Saboteur):
+    """In front of a projector: a count above the range clips its frame where it is no pixel."""
+
+    def spoil(self, m: Any, outer: Any, inner: Any) -> None:
+        above = (count >= inner.encoder.codebook.edges[-1] for count in outer.i.p.counts)
+        clipped = Signal()
+        with m.If(outer.i.valid & outer.i.ready):
+            m.d.sync += clipped.eq(Value.cast(sum(above)).any() | (clipped & ~outer.i.p.last))
+        with m.If(clipped):
+            m.d.comb += outer.o.p.flags.clipped.eq(1)
+
+
+def _driven(m: Any, name: str) -> Any:
+    """Signal that a module drives, by its name; there is one."""
+    (signal,) = (signal for signal in m._driving if signal.name == name)
+    return signal
+
+
+class SpoiltProjector(Projector):
+    """A projector in which a later assignment overrides one of its own."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        self.spoil(m, self)
+        return m
+
+    @abstractmethod
+    def spoil(self, m: Any, ports: Any) -> None:
+        """Override one assignment."""
+
+
+class PaddingCounts(SpoiltProjector):
+    """What comes in lanes beyond the last pixel counts."""
+
+    def spoil(self, m: Any, ports: Any) -> None:
+        with m.If(ports.i.valid & ports.i.ready):
+            m.d.sync += _driven(m, "values").eq(Value.cast(ports.i.p.values))
+
+
+class RestIsFrame(SpoiltProjector):
+    """What follows the last beat that a frame should have is the next frame."""
+
+    def spoil(self, m: Any, ports: Any) -> None:
+        m.d.sync += _driven(m, "excess").eq(0)
+
+
+class RoomIgnored(SpoiltProjector):
+    """Coefficients come whether the FIFO has room or not."""
+
+    def spoil(self, m: Any, ports: Any) -> None:
+        m.d.sync += _driven(m, "room").eq(1)
+
+
+class ClippedSticks(SpoiltProjector):
+    """Once a frame was clipped all later ones are."""
+
+    def spoil(self, m: Any, ports: Any) -> None:
+        clipped = _driven(m, "clipped")
+        with m.If(clipped):
+            m.d.sync += clipped.eq(1)
+
+
+class ConstantsEarly(SpoiltProjector):
+    """First values and shifts are those of a later row."""
+
+    def spoil(self, m: Any, ports: Any) -> None:
+        memory = m.submodules.memory
+        m.d.comb += memory.constants_row.eq(memory.row)
+
+
+class RefittedProjector(Projector):
+    """A projector with one of its parts, found by name in its module, replaced by a wrong one."""
+
+    part: str
+
+    def elaborate(self, platform: Any) -> Module:
+        wrong = partial(self.refit, getattr(projector_module, self.part))
+        with patch.object(projector_module, self.part, wrong):
+            return super().elaborate(platform)
+
+    @abstractmethod
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        """Stand for the part, which is handed over."""
+
+
+class RingTooLong(RefittedProjector):
+    """A sum comes back one row late."""
+
+    part = "_ring"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        *most, places = arguments
+        return healthy(*most, places + 1)
+
+
+class RingTooShort(RefittedProjector):
+    """A sum comes back one row early."""
+
+    part = "_ring"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        *most, places = arguments
+        return healthy(*most, places - 1)
+
+
+class BiasInEveryBeat(RefittedProjector):
+    """Every beat of a frame adds the first value."""
+
+    part = "_ring"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        m, name, *_ = arguments
+        return healthy(*arguments) + m.submodules.memory.preload[int(name.removeprefix("ring_"))]
+
+
+class HalfStepLost(RefittedProjector):
+    """Half a step is not there when the sum is shifted: it is rounded down."""
+
+    part = "_shift_right"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        m, value, shift = arguments
+        return healthy(m, value - ((Const(1) << shift) >> 1), shift)
+
+
+class Wraps(RefittedProjector):
+    """A coefficient that needs more bits loses the upper ones."""
+
+    part = "_saturate"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        m, value, bits = arguments
+        low = Signal(bits)
+        m.d.sync += low.eq(value)
+        wrong = Signal(bits)
+        m.d.sync += wrong.eq(low)
+        return wrong.as_signed(), healthy(*arguments)[1]
+
+
+class WrongLimit(RefittedProjector):
+    """What is too low becomes the negative of the largest coefficient."""
+
+    part = "_saturate"
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        result, saturated = healthy(*arguments)
+        lowest = -(1 << (arguments[2] - 1))
+        return Mux(saturated & (result == lowest), lowest + 1, result), saturated
+
+
+class UnusedColumnsShown(RefittedProjector):
+    """Columns without a component show whatever the memory had when it was switched on."""
+
+    part = "WeightMemory"
+
+    def elaborate(self, platform: Any) -> Module:
+        self.healthy = self.format
+        self.format = replace(self.healthy, components=self.phases * self.columns)
+        try:
+            return super().elaborate(platform)
+        finally:
+            self.format = self.healthy
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        return FullMemory(self.healthy, **options)
+
+
+class WrongMemory(RefittedProjector):
+    """A projector with another memory of weights."""
+
+    part = "WeightMemory"
+    memory: type[WeightMemory] = WeightMemory
+    options: dict[str, Any] = {}  # noqa: RUF012, never changed
+
+    def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
+        return self.memory(*arguments, **options | self.options)
+
+
+class BankTakenAtOnce(WrongMemory):
+    """A bank is filled anew while rows of the frame before may still be read from it."""
+
+    options = {"settle": 0}  # noqa: RUF012, never changed
+
+
+def _spoilt_memory(spoil: Callable[[Any, Any], None]) -> type[WrongMemory]:
+    """Projector whose memory of weights has one assignment overridden."""
+
+    class Memory(WeightMemory):
+        def elaborate(self, platform: Any) -> Module:
+            m = super().elaborate(platform)
+            spoil(m, self)
+            return m
+
+    class Wrong(WrongMemory):
+        memory = Memory
+
+    return Wrong
+
+
+class FullMemory(WeightMemory):
+    """As a memory is that was not switched on just now: full of anything."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m: Any = super().elaborate(platform)
+        for column in range(self.columns):
+            init = m.submodules[f"preload_{column}"].data.init
+            for row in range(len(init)):
+                init[row] = row + 1
+        return m
+
+
+def _old_weights(m: Any, memory: Any) -> None:
+    """A frame that begins in the clock of a swap gets the weights of the old table."""
+    with m.If(memory.between):
+        m.d.sync += _driven(m, "place").eq(Mux(_driven(m, "bank"), memory.beats * memory.phases, 0))
+
+
+def _always_loaded(m: Any, memory: Any) -> None:
+    """There is a table even if there is none."""
+    m.d.comb += memory.loaded.eq(1)
+
+
+def _always_ready(m: Any, memory: Any) -> None:
+    """A table that is complete and waits is overwritten by the next."""
+    m.d.comb += memory.table.ready.eq(1)
+
+
+def _any_end_serves(m: Any, memory: Any) -> None:
+    """A table is complete wherever it ends."""
+    with m.If(_driven(m, "taken") & memory.table.p.last):
+        m.d.sync += _driven(m, "complete").eq(1)
+
+
+def _overrun_forgotten(m: Any, memory: Any) -> None:
+    """A table that is too long serves if its end comes round."""
+    m.d.sync += _driven(m, "overrun").eq(0)
+
+
+def _runs_over(m: Any, memory: Any) -> None:
+    """What follows the final word of a table goes on into the memory."""
+    part, lane = _driven(m, "part"), _driven(m, "lane")
+    m.d.sync += _driven(m, "write_weights").eq(_driven(m, "taken") & (part == 0) & (lane == memory.lanes - 1))
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault and where it must show.
@@ -384,7 +659,71 @@ def _all_faults() -> dict[str, Fault]:
         "no room, decoder": (*decoder(NoRoom), "capacity", "capacity is"),
         "no reset, decoder": (*decoder(NoReset), "reset_mid_stream", "survived the reset"),
     }
-    return {name: Fault(*fields) for name, fields in faults.items()}
+    return {name: Fault(*fields) for name, fields in faults.items()} | _projector_faults()
+
+
+def _projector_faults() -> dict[str, Fault]:
+    size = ProjectionFormat(pixels=5, components=5, input_bits=4, weight_bits=4, output_bits=6)
+    point = ProjectionFormat(pixels=1, components=2, input_bits=3, weight_bits=4, output_bits=5)
+    few = Codebook.from_edges([0, 1, 3, 9, 17, 30, 41, 64], name="few")
+    codes = replace(size, input_bits=few.code_bits)
+    beat: dict[str, Any] = {"lanes": 2, "columns": 2}
+
+    def around(saboteur: type[Saboteur]) -> Callable[[], Any]:
+        return lambda: saboteur(Projector(size, **beat))
+
+    def instead(projector: type[Projector]) -> Callable[[], Any]:
+        return lambda: projector(size, **beat)
+
+    def memory(spoil: Callable[[Any, Any], None]) -> Callable[[], Any]:
+        return instead(_spoilt_memory(spoil))
+
+    def behind(projector: type[Projector]) -> CodeProjector:
+        return CodeProjector(TableEncoder(few, lanes=2, input_bits=8), projector(codes, **beat))
+
+    pauses, odd = "back_pressure/source=never/sink=random", "odd_frames/source=random/sink=random"
+    reload, meets = "table_reload/table=never/source=never/sink=never", "table_meets_frame"
+    faults: dict[str, tuple[Callable[[], Any], str, str]] = {
+        "swapped columns": (around(SwappedLanes), pauses, "values differ"),
+        "dropped row": (around(DroppedBeat), pauses, "beats came out"),
+        "duplicated row": (around(DuplicatedBeat), pauses, "lost or repeated"),
+        "end lost": (around(LastLost), pauses, "tlast differs"),
+        "row moves": (around(PayloadMoves), pauses, "payload changed while waiting"),
+        "row hides": (around(ValidFalls), pauses, "tvalid fell"),
+        "ring too long": (instead(RingTooLong), pauses, "values differ"),
+        "ring too short": (instead(RingTooShort), pauses, "values differ"),
+        "bias in every beat": (instead(BiasInEveryBeat), pauses, "values differ"),
+        "padding counts": (instead(PaddingCounts), pauses, "values differ"),
+        "unused columns shown": (instead(UnusedColumnsShown), pauses, "values differ"),
+        "constants early": (instead(ConstantsEarly), pauses, "values differ"),
+        "half a step lost": (instead(HalfStepLost), "extremes", "values differ"),
+        "coefficient wraps": (instead(Wraps), "extremes", "values differ"),
+        "wrong limit": (instead(WrongLimit), "extremes", "values differ"),
+        "saturation not flagged": (around(FlagsLost), "extremes", "flags differ"),
+        "idle clock": (around(IdleClock), "throughput", "beats were taken in clocks"),
+        "one clock more, projector": (around(RegisteredInput), "throughput", "latency is"),
+        "room ignored": (instead(RoomIgnored), "capacity", "capacity"),
+        "short not flagged": (around(ShortLost), odd, "flags differ"),
+        "rest is a frame": (instead(RestIsFrame), odd, "differ|lost or repeated"),
+        "clipped sticks": (lambda: behind(ClippedSticks), "clipping", "flags differ"),
+        "padding clips": (lambda: PaddingClips(behind(Projector)), "clipping", "flags differ"),
+        "old weights": (memory(_old_weights), meets, "values differ"),
+        "swap early": (around(RegisteredInput), meets, "values differ"),
+        "swap late": (around(RegisteredTable), meets, "values differ"),
+        "bank taken at once": (
+            lambda: BankTakenAtOnce(point, lanes=1, columns=2, multiplier=SlowMultiplier),
+            reload,
+            "values differ",
+        ),
+        "short table of weights serves": (memory(_any_end_serves), reload, "differ"),
+        "long table of weights serves": (memory(_overrun_forgotten), reload, "differ|table_error in clocks"),
+        "long table runs over": (memory(_runs_over), reload, "values differ"),
+        "silent table error, projector": (around(SilentTableError), reload, "table_error in clocks"),
+        "waiting table overwritten": (memory(_always_ready), "table_waits", "words were taken"),
+        "weights not needed": (memory(_always_loaded), "table_needed", "without a table"),
+        "no reset, projector": (around(NoReset), "reset_mid_stream", "survived the reset"),
+    }
+    return {name: Fault("projector", *fields) for name, fields in faults.items()}
 
 
 FAULTS: dict[str, Fault] = _all_faults()

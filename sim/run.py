@@ -303,7 +303,7 @@ class SlowMultiplier(Multiplier):
 def _projector_regressions() -> dict[str, Regression]:
     # Pixels, components; bits of input, weight, output; lanes, columns.
     sizes = {
-        "8x8": ((15, 10), (8, 8, 16), (4, 4)),
+        "8x8": ((11, 6), (8, 8, 16), (4, 4)),
         "14x12": ((10, 7), (14, 12, 16), (4, 2)),
         "16x18": ((3, 5), (16, 18, 32), (2, 3)),
         "1-bit": ((8, 5), (1, 2, 3), (3, 5)),
@@ -324,7 +324,9 @@ def _projector_regressions() -> dict[str, Regression]:
 
     def codes(encoder: type[Any], book: Codebook, *beat: int) -> CodeProjector:
         bits = (book.code_bits, 4, 6)
-        return CodeProjector(encoder(book, lanes=beat[0], input_bits=book.count_bits + 2), projector((5, 4), bits, beat))
+        return CodeProjector(
+            encoder(book, lanes=beat[0], input_bits=book.count_bits + 2), projector((5, 4), bits, beat)
+        )
 
     few = Codebook.from_edges([0, 1, 3, 9, 17, 30, 41, 64], name="few")
     blocks: dict[str, Callable[[], Any]] = {
