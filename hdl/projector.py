@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..model.projection import ProjectionFormat
 from .beat import check_lanes, coefficients_beat, values_beat, word_beat
+from .block_memory import BlockMemory
 from .multiplier import Multiplier
 from .weights import WeightMemory
 
@@ -50,6 +51,8 @@ class Projector(wiring.Component):
         C, components at a time and coefficients a beat, 1 to 1024.
     multiplier : type
         Class of the multipliers, with the constructor, ports and `latency` of `Multiplier`.
+    memory : type
+        Class of the memories of weights, with the constructor, ports and `latency` of `BlockMemory`.
 
     Members
     -------
@@ -67,6 +70,7 @@ class Projector(wiring.Component):
         lanes: int = 8,
         columns: int = 4,
         multiplier: type[Any] = Multiplier,
+        memory: type[Any] = BlockMemory,
     ) -> None:
         check_lanes(lanes)
         check_lanes(columns, "columns")
@@ -74,6 +78,7 @@ class Projector(wiring.Component):
         self.lanes = lanes
         self.columns = columns
         self.multiplier = multiplier
+        self.memory = memory
         self.beats = -(-format.pixels // lanes)
         self.phases = -(-format.components // columns)
         super().__init__(
@@ -97,9 +102,14 @@ class Projector(wiring.Component):
         return 1 + self._sum_clocks + 1 + self._round_clocks + 2
 
     @property
+    def _read_clocks(self) -> int:
+        """Clocks from a step to its weights."""
+        return 1 + self.memory.latency
+
+    @property
     def _sum_clocks(self) -> int:
         """Clocks from a step to the sum of its products."""
-        return 1 + self.multiplier.latency + (self.lanes - 1).bit_length()
+        return self._read_clocks + self.multiplier.latency + (self.lanes - 1).bit_length()
 
     @property
     def _round_clocks(self) -> int:
@@ -110,7 +120,9 @@ class Projector(wiring.Component):
         m = Module()
         size, lanes, columns = self.format, self.lanes, self.columns
 
-        m.submodules.memory = memory = WeightMemory(size, lanes=lanes, columns=columns, settle=self._sum_clocks)
+        m.submodules.memory = memory = WeightMemory(
+            size, lanes=lanes, columns=columns, settle=self._sum_clocks, memory=self.memory
+        )
         wiring.connect(m, wiring.flipped(self.table), memory.table)
         m.d.comb += self.table_error.eq(memory.table_error)
 
@@ -120,21 +132,23 @@ class Projector(wiring.Component):
         short, long, clipped = Signal(), Signal(), Signal()
         # The next beat's place in its frame; whether it belongs to the rest of one that is too long.
         beat, excess = Signal(range(self.beats)), Signal()
-        beat_end = beat == self.beats - 1
+        beat_start, beat_end = Signal(init=1), Signal(init=self.beats == 1)
 
         # One step a clock: the beat in hand with the next row of components.
         phase, room = Signal(range(self.phases)), Signal()
-        step, done = Signal(), Signal()
-        row_end = phase == self.phases - 1
+        row_end = Signal(init=self.phases == 1)
+        step, done, free = Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(held & (~terminal | room)),
             done.eq(step & row_end),
-            self.i.ready.eq(memory.loaded & (~held | done)),
+            free.eq(~held | done),
+            self.i.ready.eq(memory.loaded & free),
             memory.step.eq(step),
-            memory.between.eq((~held | done) & (beat == 0)),
+            memory.phase.eq(phase),
+            memory.between.eq(free & beat_start),
         ]
         with m.If(step):
-            m.d.sync += phase.eq(Mux(row_end, 0, phase + 1))
+            m.d.sync += _count(phase, self.phases, row_end)
         with m.If(done):
             m.d.sync += held.eq(0)
         with m.If(self.i.valid & self.i.ready):
@@ -144,21 +158,24 @@ class Projector(wiring.Component):
             with m.Else():
                 m.d.sync += [
                     held.eq(1),
-                    first.eq(beat == 0),
+                    first.eq(beat_start),
                     terminal.eq(last | beat_end),
                     short.eq(last & ~beat_end),
                     long.eq(~last & beat_end),
                     excess.eq(~last & beat_end),
-                    clipped.eq(self.i.p.clipped | (clipped & (beat != 0))),
-                    beat.eq(Mux(last | beat_end, 0, beat + 1)),
+                    clipped.eq(self.i.p.clipped | (clipped & ~beat_start)),
+                    beat_start.eq(last | beat_end),
+                    *_count(beat, self.beats, beat_end, last),
                 ]
-                for lane in range(lanes):
-                    beyond = beat_end if (self.beats - 1) * lanes + lane >= size.pixels else Const(0)
-                    m.d.sync += values[lane].eq(Mux(beyond, 0, self.i.p.values[lane]))
+        # Without a beat, or in what is dropped, what they hold is not used.
+        with m.If(free):
+            for lane in range(lanes):
+                beyond = beat_end if (self.beats - 1) * lanes + lane >= size.pixels else Const(0)
+                m.d.sync += values[lane].eq(Mux(beyond, 0, self.i.p.values[lane]))
 
         # Products of a step, added up, one sum a column. Nothing of it can stall.
         sums = []
-        aligned = _delay(m, values, 1)
+        aligned = _delay(m, values, self._read_clocks)
         for column in range(columns):
             products = []
             for lane in range(lanes):
@@ -177,7 +194,7 @@ class Projector(wiring.Component):
             _delay(m, bit, clocks, reset=True) for bit in (step, first, step & terminal, row_end)
         )
         flags = _delay(m, Cat(short, long, clipped), clocks)
-        m.d.comb += memory.constants_row.eq(_delay(m, memory.row, clocks - 1))
+        m.d.comb += memory.constants_row.eq(_delay(m, memory.row, clocks - 2))
 
         # Accumulate, and shift what a frame leaves behind.
         rounded = []
@@ -206,7 +223,8 @@ class Projector(wiring.Component):
         ]
 
         # A step that will write takes a place in the FIFO beforehand; it is free again when the sink has the row.
-        depth = self.phases + self.latency + 2
+        # Places are counted a clock behind, and compared another: two more may be taken by then.
+        depth = self.phases + self.latency + 6
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=len(beat_out.as_value()), depth=depth)
         m.d.comb += [
             fifo.w_data.eq(beat_out),
@@ -215,10 +233,23 @@ class Projector(wiring.Component):
             self.o.valid.eq(fifo.r_rdy),
             fifo.r_en.eq(self.o.ready),
         ]
-        places, left = Signal(range(depth + 1), init=depth), Signal(range(depth + 1))
-        m.d.comb += left.eq(places - (step & terminal) + (self.o.valid & self.o.ready))
-        m.d.sync += [places.eq(left), room.eq(left != 0)]
+        places = Signal(range(depth + 1), init=depth)
+        taken, freed = Signal(), Signal()
+        m.d.sync += [taken.eq(step & terminal), freed.eq(self.o.valid & self.o.ready), room.eq(places > 2)]
+        with m.If(taken & ~freed):
+            m.d.sync += places.eq(places - 1)
+        with m.If(~taken & freed):
+            m.d.sync += places.eq(places + 1)
         return m
+
+
+def _count(counter: Signal, limit: int, at_end: Signal, stop: Any = 0) -> list[Any]:
+    """Statements that count up, and start again at the end or by `stop`; `at_end` is kept with the counter."""
+    restart = Value.cast(stop) | at_end
+    return [
+        counter.eq(Mux(restart, 0, counter + 1)),
+        at_end.eq(Mux(restart, limit == 1, counter == limit - 2)),
+    ]
 
 
 def _delay(m: Module, value: Any, clocks: int, *, reset: bool = False) -> Any:

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..model.projection import ProjectionFormat
 from .beat import word_beat
+from .block_memory import BlockMemory
 
 
 class WeightMemory(wiring.Component):
@@ -33,6 +34,8 @@ class WeightMemory(wiring.Component):
         Pixels a beat, components at a time.
     settle : int
         Clocks for which a row may still be read after its bank was left.
+    memory : type
+        Class of the memories of weights, with the constructor, ports and `latency` of `BlockMemory`.
 
     Members
     -------
@@ -44,20 +47,25 @@ class WeightMemory(wiring.Component):
         No frame is being read: the next step, in a later clock, is the first of a frame.
     step : In(1)
         Read the next word of weights.
+    phase : In(range(phases))
+        Row of components that belongs to the step.
     row : Out
-        Row of the accumulators that belongs to the step, to be given back as ``constants_row``.
+        What to give back as ``constants_row`` for the step in the clock before.
     weights : Out
-        Of the step in the clock before, a weight for each column and lane.
+        Of the step `latency` clocks before, a weight for each column and lane.
     constants_row : In
     preload, shift : Out
         Of the row of the clock before, one for each column.
     """
 
-    def __init__(self, format: ProjectionFormat, *, lanes: int, columns: int, settle: int) -> None:
+    def __init__(
+        self, format: ProjectionFormat, *, lanes: int, columns: int, settle: int, memory: type[Any] = BlockMemory
+    ) -> None:
         self.format = format
         self.lanes = lanes
         self.columns = columns
         self.settle = settle
+        self.memory = memory
         self.beats = -(-format.pixels // lanes)
         self.phases = -(-format.components // columns)
         self.preload_bits = format.bias_format.bits
@@ -69,6 +77,7 @@ class WeightMemory(wiring.Component):
                 "loaded": Out(1),
                 "between": In(1),
                 "step": In(1),
+                "phase": In(range(self.phases)),
                 "row": Out(range(2 * self.phases)),
                 "weights": Out(ArrayLayout(ArrayLayout(signed(format.weight_bits), lanes), columns)),
                 "constants_row": In(range(2 * self.phases)),
@@ -77,28 +86,31 @@ class WeightMemory(wiring.Component):
             }
         )
 
+    @property
+    def latency(self) -> int:
+        """Clocks from a step to its weights."""
+        return 1 + self.memory.latency
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         depth, phases = self.beats * self.phases, self.phases
         bank, complete, in_force = Signal(), Signal(), Signal()
 
-        # Reading. `between` rewinds to the bank that the next frame will use.
-        swap, next_bank = Signal(), Signal()
-        m.d.comb += [
-            swap.eq(complete & self.between),
-            next_bank.eq(bank ^ swap),
-            self.loaded.eq(in_force | complete),
-        ]
-        m.d.sync += bank.eq(next_bank)
+        # A table is in force from the clock after `between`, for frames whose first step is not before that.
+        swap = Signal()
+        m.d.comb += [swap.eq(complete & self.between), self.loaded.eq(in_force | complete)]
         with m.If(swap):
-            m.d.sync += [complete.eq(0), in_force.eq(1)]
+            m.d.sync += [bank.eq(~bank), complete.eq(0), in_force.eq(1)]
+
+        # Reading, a clock behind the steps: what tells them is at the end of a long path.
         place = Signal(range(2 * depth))
-        row_end = Signal()
-        m.d.comb += row_end.eq(self.row == Mux(bank, 2 * phases - 1, phases - 1))
-        with m.If(self.step):
-            m.d.sync += [place.eq(place + 1), self.row.eq(Mux(row_end, Mux(bank, phases, 0), self.row + 1))]
-        with m.If(self.between):
-            m.d.sync += [place.eq(Mux(next_bank, depth, 0)), self.row.eq(Mux(next_bank, phases, 0))]
+        stepped, rewind = Signal(), Signal()
+        m.d.sync += [stepped.eq(self.step), rewind.eq(self.between)]
+        with m.If(rewind):
+            m.d.sync += place.eq(Mux(bank, depth, 0))
+        with m.Elif(stepped):
+            m.d.sync += place.eq(place + 1)
+        m.d.sync += self.row.eq(self.phase + Mux(bank, phases, 0))
 
         # Filling the other bank, component by component. Writes come one clock after their word.
         settled = Signal()
@@ -166,24 +178,23 @@ class WeightMemory(wiring.Component):
                     m.d.sync += complete.eq(1)
 
         for k in range(self.columns):
-            memories = (
-                (Memory(shape=self.weights[k].shape(), depth=2 * depth, init=[]), weights_at, group, weights),
-                (Memory(shape=signed(self.preload_bits), depth=2 * phases, init=[]), row_at, constant, preload),
-                (
-                    Memory(shape=self.shift_bits, depth=2 * phases, init=[]),
-                    row_at,
-                    constant[: self.shift_bits],
-                    shift,
-                ),
-            )
-            for (memory, address, data, what), name in zip(memories, ("weights", "preload", "shift"), strict=True):
-                m.submodules[f"{name}_{k}"] = memory
+            here = into == k
+            m.submodules[f"weights_{k}"] = memory = self.memory(len(group.as_value()), 2 * depth)
+            m.d.comb += [
+                memory.write_address.eq(weights_at),
+                memory.write_data.eq(group),
+                memory.write_enable.eq(write[weights] & here),
+                memory.address.eq(place),
+                self.weights[k].eq(memory.data),
+            ]
+            for name, what, out in (("preload", preload, self.preload[k]), ("shift", shift, self.shift[k])):
+                m.submodules[f"{name}_{k}"] = memory = Memory(shape=out.shape(), depth=2 * phases, init=[])
                 port, read = memory.write_port(), memory.read_port()
                 m.d.comb += [
-                    port.addr.eq(address),
-                    port.data.eq(data),
-                    port.en.eq(write[what] & (into == k)),
-                    read.addr.eq(place if what == weights else self.constants_row),
-                    getattr(self, name)[k].eq(read.data),
+                    port.addr.eq(row_at),
+                    port.data.eq(constant),
+                    port.en.eq(write[what] & here),
+                    read.addr.eq(self.constants_row),
+                    out.eq(read.data),
                 ]
         return m
