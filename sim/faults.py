@@ -181,6 +181,13 @@ class RegisteredTable(Saboteur):
         _register(m, outer.table, inner.table)
 
 
+class RegisteredOutput(Saboteur):
+    """Everything comes out one clock late."""
+
+    def spoil(self, m: Any, outer: Any, inner: Any) -> None:
+        _register(m, inner.o, outer.o)
+
+
 class HalfRate(Saboteur):
     """A beat is taken in every other clock only."""
 
@@ -213,7 +220,7 @@ class ShortTableServes(Saboteur):
     """A table that ends early is filled up and put in force."""
 
     def spoil(self, m: Any, outer: Any, inner: Any) -> None:
-        words = (1 << inner.codebook.code_bits) - 1
+        words = _table_words(inner)
         sent, filling = Signal(range(words + 1)), Signal()
         final = sent == words - 1
         with m.If(inner.table.valid & inner.table.ready):
@@ -231,7 +238,7 @@ class LongTableServes(Saboteur):
     """The first words of a table that ends late are put in force."""
 
     def spoil(self, m: Any, outer: Any, inner: Any) -> None:
-        words = (1 << inner.codebook.code_bits) - 1
+        words = _table_words(inner)
         sent = Signal(range(words + 1))
         rest = sent == words
         with m.If(outer.table.valid & outer.table.ready):
@@ -369,10 +376,12 @@ class PaddingCounts(SpoiltProjector):
 
 
 class RestIsFrame(SpoiltProjector):
-    """What follows the last beat that a frame should have is the next frame."""
+    """Of what follows the last beat that a frame should have one beat is dropped, the others are the next frame."""
 
     def spoil(self, m: Any, ports: Any) -> None:
-        m.d.sync += _driven(m, "excess").eq(0)
+        excess = _driven(m, "excess")
+        with m.If(excess):
+            m.d.sync += excess.eq(0)
 
 
 class RoomIgnored(SpoiltProjector):
@@ -500,11 +509,11 @@ class WrongMemory(RefittedProjector):
     """A projector with another memory of weights."""
 
     part = "WeightMemory"
-    memory: type[WeightMemory] = WeightMemory
+    weight_memory: type[WeightMemory] = WeightMemory
     options: dict[str, Any] = {}  # noqa: RUF012, never changed
 
     def refit(self, healthy: Any, *arguments: Any, **options: Any) -> Any:
-        return self.memory(*arguments, **options | self.options)
+        return self.weight_memory(*arguments, **options | self.options)
 
 
 class BankTakenAtOnce(WrongMemory):
@@ -523,7 +532,7 @@ def _spoilt_memory(spoil: Callable[[Any, Any], None]) -> type[WrongMemory]:
             return m
 
     class Wrong(WrongMemory):
-        memory = Memory
+        weight_memory = Memory
 
     return Wrong
 
@@ -542,8 +551,12 @@ class FullMemory(WeightMemory):
 
 def _old_weights(m: Any, memory: Any) -> None:
     """A frame that begins in the clock of a swap gets the weights of the old table."""
+    place, depth = _driven(m, "place"), memory.beats * memory.phases
+    old, upper = Signal(), place >= depth
     with m.If(memory.between):
-        m.d.sync += _driven(m, "place").eq(Mux(_driven(m, "bank"), memory.beats * memory.phases, 0))
+        m.d.sync += old.eq(upper)
+    for column in range(memory.columns):
+        m.d.comb += m.submodules[f"weights_{column}"].address.eq(place - Mux(upper, depth, 0) + Mux(old, depth, 0))
 
 
 def _always_loaded(m: Any, memory: Any) -> None:
@@ -556,21 +569,22 @@ def _always_ready(m: Any, memory: Any) -> None:
     m.d.comb += memory.table.ready.eq(1)
 
 
-def _any_end_serves(m: Any, memory: Any) -> None:
-    """A table is complete wherever it ends."""
-    with m.If(_driven(m, "taken") & memory.table.p.last):
-        m.d.sync += _driven(m, "complete").eq(1)
-
-
 def _overrun_forgotten(m: Any, memory: Any) -> None:
     """A table that is too long serves if its end comes round."""
     m.d.sync += _driven(m, "overrun").eq(0)
 
 
 def _runs_over(m: Any, memory: Any) -> None:
-    """What follows the final word of a table goes on into the memory."""
-    part, lane = _driven(m, "part"), _driven(m, "lane")
-    m.d.sync += _driven(m, "write_weights").eq(_driven(m, "taken") & (part == 0) & (lane == memory.lanes - 1))
+    """What follows the final word of a table goes on into the memory; for one lane."""
+    taken = memory.table.valid & memory.table.ready
+    m.d.sync += _driven(m, "write_weights").eq(taken & (_driven(m, "part") == 0))
+
+
+def _table_words(block: Any) -> int:
+    """Words of a table."""
+    if hasattr(block, "format"):
+        return block.format.components * (block.beats * block.lanes + 2)
+    return (1 << block.codebook.code_bits) - 1
 
 
 @dataclass(frozen=True)
@@ -700,8 +714,8 @@ def _projector_faults() -> dict[str, Fault]:
         "coefficient wraps": (instead(Wraps), "extremes", "values differ"),
         "wrong limit": (instead(WrongLimit), "extremes", "values differ"),
         "saturation not flagged": (around(FlagsLost), "extremes", "flags differ"),
-        "idle clock": (around(IdleClock), "throughput", "beats were taken in clocks"),
-        "one clock more, projector": (around(RegisteredInput), "throughput", "latency is"),
+        "idle clock": (around(IdleClock), "throughput/sink=never", "beats were taken in clocks"),
+        "one clock more, projector": (around(RegisteredOutput), "throughput/sink=never", "latency is"),
         "room ignored": (instead(RoomIgnored), "capacity", "capacity"),
         "short not flagged": (around(ShortLost), odd, "flags differ"),
         "rest is a frame": (instead(RestIsFrame), odd, "differ|lost or repeated"),
@@ -715,13 +729,17 @@ def _projector_faults() -> dict[str, Fault]:
             reload,
             "values differ",
         ),
-        "short table of weights serves": (memory(_any_end_serves), reload, "differ"),
+        "short table of weights serves": (around(ShortTableServes), reload, "differ"),
         "long table of weights serves": (memory(_overrun_forgotten), reload, "differ|table_error in clocks"),
-        "long table runs over": (memory(_runs_over), reload, "values differ"),
+        "long table runs over": (
+            lambda: _spoilt_memory(_runs_over)(size, lanes=1, columns=2),
+            reload,
+            "values differ",
+        ),
         "silent table error, projector": (around(SilentTableError), reload, "table_error in clocks"),
         "waiting table overwritten": (memory(_always_ready), "table_waits", "words were taken"),
         "weights not needed": (memory(_always_loaded), "table_needed", "without a table"),
-        "no reset, projector": (around(NoReset), "reset_mid_stream", "survived the reset"),
+        "no reset, projector": (around(NoReset), "reset_mid_stream", "without a table|survived the reset"),
     }
     return {name: Fault("projector", *fields) for name, fields in faults.items()}
 
