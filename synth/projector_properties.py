@@ -26,14 +26,13 @@ class WatchedProjector(Projector):
         A row of components is multiplied with the beat in hand.
     write, write_data : Signal
         A row of coefficients goes into the FIFO, `write_clocks` after its step.
-    room, level, capacity : Signal
-        Whether the FIFO takes a row; how many it holds, and can hold.
+    room : Signal
+        Whether the FIFO takes a row.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.step, self.write, self.room = Signal(), Signal(), Signal()
-        self.level, self.capacity = Signal(8), Signal(8)
         self.write_data = Signal(self.o.p.shape())
 
     @property
@@ -50,8 +49,6 @@ class WatchedProjector(Projector):
             self.write.eq(fifo.w_en),
             self.write_data.eq(fifo.w_data),
             self.room.eq(fifo.w_rdy),
-            self.level.eq(fifo.level),
-            self.capacity.eq(fifo.depth),
         ]
         return m
 
@@ -371,38 +368,21 @@ class BeforeFifo(ProjectorRules):
 
 
 class ProjectorRoom(BeforeFifo):
-    """Every row of a frame finds room in the FIFO, and no frame has more or fewer.
-
-    The places that the steps may still take are counted beside the projector: with the rows on their way and those in
-    the FIFO they make up the FIFO.
-    """
+    """Every row of a frame finds room in the FIFO, and no frame has more rows or fewer."""
 
     def judge(self, m: Module) -> None:
-        block, o = self.block, self.block.o
         line = self.pipeline(m, self.closing)
-        promised = Signal()
-        hand, left = Signal(), Signal(range(block.phases + 1))
-        m.d.comb += promised.eq(block.step & hand)
+        # Rows of the beat in hand that have not had their step.
+        left, hand = Signal(range(self.block.phases + 1)), Signal()
         with m.If(self.taken):
             m.d.sync += hand.eq(self.closing)
-        m.d.sync += left.eq(Mux(self.closing, block.phases, left - promised))
-        places, promised_before, given_before = Signal.like(block.level, reset_less=True), Signal(), Signal()
-        with m.If(ResetSignal()):
-            m.d.sync += places.eq(block.capacity)
-        with m.Else():
-            m.d.sync += places.eq(places - promised_before + given_before)
-        m.d.sync += [promised_before.eq(promised), given_before.eq(o.valid & o.ready)]
-        # One rule, not four: each holds by induction with the others only.
-        rows = sum(line)
-        self.rule(
-            m,
-            "a row enters the FIFO `write_clocks` after its step and finds room; rows on their way, in the FIFO, and "
-            "places make up the FIFO; frames have a claim to the rows left and on their way",
-            (block.write == line[-1])
-            & (~block.write | block.room)
-            & (rows + block.level + places == block.capacity + promised_before - given_before)
-            & (self.owed == left + rows),
-        )
+        m.d.sync += left.eq(Mux(self.closing, self.block.phases, left - (self.block.step & hand)))
+        write = self.block.write
+        self.rule(m, "every row finds room in the FIFO", ~write | self.block.room)
+        self.rule(m, "a row enters the FIFO `write_clocks` after its step, and no other", write == line[-1])
+        self.rule(m, "frames have a claim to the rows left and on their way", self.owed == left + sum(line))
+        waits = (left != 0) & ~self.block.step
+        self.reachable(m, "a frame waits for room", waits)
 
 
 class EarlySums(BeforeFifo, ProjectorSums):
