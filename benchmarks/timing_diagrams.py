@@ -15,11 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from amaranth.sim import Simulator
 from ptychopress.hdl.axi import AxiStreamTop
 from ptychopress.hdl.decoder import ExpandDecoder
 from ptychopress.hdl.encoder import ShiftEncoder, ThresholdEncoder
+from ptychopress.hdl.projector import Projector
 from ptychopress.model.codebook import Codebook
+from ptychopress.model.projection import Projection, ProjectionFormat
 
 OUT = Path(__file__).parent.parent / "docs" / "timing"
 
@@ -49,6 +52,10 @@ class Trace:
 
     clocks: int
     values: dict[str, list[int]] = field(default_factory=dict)
+
+    def after(self, clock: int) -> "Trace":
+        """The same from a clock on, which becomes clock 0."""
+        return Trace(self.clocks - clock, {name: values[clock:] for name, values in self.values.items()})
 
 
 def simulate(
@@ -243,12 +250,61 @@ def decoder() -> str:
     return draw(trace, "ExpandDecoder, sqrt-c, levels in half counts, one lane", [*INPUT, *OUTPUT])
 
 
+def _table(weights: list[list[int]]) -> list[Beat]:
+    """Words that load weights for one lane, without bias and shift."""
+    size = ProjectionFormat(pixels=len(weights[0]), components=len(weights), input_bits=4, weight_bits=4, output_bits=8)
+    words = Projection(size, np.array(weights)).words(1).tolist()
+    bits = size.bias_format.bits
+    return [(word % (1 << bits), int(place == len(words) - 1)) for place, word in enumerate(words)]
+
+
+def _projector(pixels: int, components: int) -> Projector:
+    size = ProjectionFormat(pixels=pixels, components=components, input_bits=4, weight_bits=4, output_bits=8)
+    return Projector(size, lanes=1, columns=1)
+
+
+def projector() -> str:
+    """Three frames without a gap, the second too short, and a sink that waits."""
+    table = [(0, beat) for beat in _table([[1, 1], [2, -1]])]
+    start = 10
+    frames = [(5, 0), (3, 1), (6, 1), (9, 0), (4, 1)]
+    trace = simulate(
+        _projector(2, 2),
+        [Source("s_axis_table", table), Source("s_axis", [(start + 1, beat) for beat in frames])],
+        lambda clock: clock not in (start + 18, start + 19),
+        _never,
+        start + 28,
+    ).after(start)
+    title = "Projector of 2 pixels on 2 components, weights (1, 1) and (2, -1), one lane, one column"
+    return draw(trace, title, [*INPUT, *OUTPUT])
+
+
+def projector_table() -> str:
+    """A new table while frames stream, then one that ends early."""
+    table = [(0, beat) for beat in _table([[1, 1]])]
+    start = 5
+    second = [(start + 2, beat) for beat in _table([[2, 3]])]
+    short = [(start + 16, beat) for beat in ((1, 0), (1, 1))]
+    frames = [(start + 1, beat) for _ in range(6) for beat in ((1, 0), (2, 1))]
+    trace = simulate(
+        _projector(2, 1),
+        [Source("s_axis_table", [*table, *second, *short]), Source("s_axis", frames)],
+        _always,
+        _never,
+        start + 26,
+    ).after(start)
+    title = "Projector of 2 pixels on 1 component: weights (2, 3) replace (1, 1) while frames (1, 2) stream"
+    return draw(trace, title, [*TABLE, "table_error", *INPUT, *OUTPUT[:1], *OUTPUT[2:3]])
+
+
 DIAGRAMS = {
     "shift-encoder": shift_encoder,
     "threshold-encoder": threshold_encoder,
     "threshold-table": threshold_table,
     "threshold-asic": threshold_asic,
     "decoder": decoder,
+    "projector": projector,
+    "projector-table": projector_table,
 }
 
 
