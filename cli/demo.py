@@ -143,11 +143,11 @@ def demo(
         with progress_bar() as bars:
             for scene in scenes:
                 own = settings | {"seed": seed}
-                added, unencoded = _run(scene, own, decode, jobs, resume, bars, report)
+                added, unencoded, probe = _run(scene, own, decode, jobs, resume, bars, report)
                 rows += added
                 if projector and not projections:  # of several doses the first, at which there are published curves
                     projections = project_scene(
-                        scene, unencoded, own, quick=quick, jobs=jobs, resume=resume, bars=bars, report=report
+                        scene, unencoded, probe, own, quick=quick, jobs=jobs, resume=resume, bars=bars, report=report
                     )
         report.verilog = verilog_text(ShiftCore(Codebook.named("sqrt-b")), "sqrt_encoder_core")
         results = {
@@ -185,8 +185,11 @@ def _phantom(path: Path | None) -> Any:
 
 def _run(
     scene: Any, settings: dict[str, Any], decode: Method, jobs: int, resume: Path, bars: Progress, report: Any
-) -> tuple[list[Row], tuple[np.ndarray, np.ndarray]]:
-    """Simulate, compare, reconstruct and judge one scene; return its rows and the un-encoded images."""
+) -> tuple[list[Row], tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Simulate, compare, reconstruct and judge one scene.
+
+    Returns its rows, the un-encoded images of both instances, and the probe found with the second.
+    """
     from ..reconstruction.job import Job
     from ..reconstruction.judgement import judge
     from .workers import run_jobs
@@ -207,14 +210,15 @@ def _run(
                 # Another order of frames for the other instance: the same one leaves artefacts that correlate.
                 own = settings | {"seed": settings["seed"] + instance}
                 work.append(Job(path, levels, scene.mask, scene.acquisition, own))
-        images = [np.load(path)["object"] for path in run_jobs(work, resume, jobs, bars)]
+        found = [np.load(path) for path in run_jobs(work, resume, jobs, bars)]
+        images, probe = [arrays["object"] for arrays in found], found[1]["probe"]
     pairs = list(zip(images[::2], images[1::2], strict=True))
     judgements = [judge(scene, pair, pairs[0] if k else None) for k, pair in enumerate(pairs)]
     for row, judgement in zip(rows, judgements, strict=True):
         row.smse, row.smse_unencoded = judgement.smse, judgement.smse_unencoded
         row.frc_crossing = judgement.frc.crossing
     report.add(scene, {row.codebook: judgement for row, judgement in zip(rows, judgements, strict=True)})
-    return rows, pairs[0]
+    return rows, pairs[0], probe
 
 
 def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, list[np.ndarray]]:

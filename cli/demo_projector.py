@@ -35,7 +35,10 @@ DOMAINS = ("counts", "sqrt-b")
 LANES, COLUMNS = 8, 4
 WEIGHT_BITS, OUTPUT_BITS = 8, 16
 OBJECTS = 4
-"""Training objects, each scanned at its share of the positions."""
+"""Training objects of a simulation, each scanned at its share of the positions."""
+
+MEASURED_OBJECTS = 8
+"""Training objects for measured frames, which are few: each scanned at all positions."""
 
 FLOAT_RATIO = 55
 """Where unrounded components are reconstructed too, to see what 8 bits cost."""
@@ -54,8 +57,9 @@ class ProjectionRow:
     Attributes
     ----------
     scene, domain, source : str
-        `domain`: "counts" or the codebook whose codes are projected. `source`: "object", noise-free training objects,
-        or "data", the frames themselves.
+        `domain`: "counts" or the codebook whose codes are projected. `source`: "object", noise-free training objects;
+        "refined", the same lit by the probe that a reconstruction of the other instance has found; or "data", the
+        frames themselves.
     components : int
         S'.
     ratio : float
@@ -109,6 +113,7 @@ class ProjectionRow:
 def project_scene(
     scene: Any,
     unencoded: tuple[np.ndarray, np.ndarray],
+    probe: np.ndarray,
     settings: dict[str, Any],
     *,
     quick: bool,
@@ -125,6 +130,8 @@ def project_scene(
         Its first instance is compressed.
     unencoded : pair of numpy.ndarray
         Images of both instances without compression.
+    probe : numpy.ndarray
+        That of the second instance's reconstruction.
     settings : dict
         Keyword arguments of `reconstruct`.
     quick : bool
@@ -140,7 +147,7 @@ def project_scene(
     from ..reconstruction.judgement import judge_one
     from .workers import run_jobs
 
-    sources = ("object",) if quick or scene.truth is None else ("object", "data")
+    sources = ("object",) if quick else ("object", "refined") if scene.refine_probe else ("object", "data")
     rows: list[ProjectionRow] = []
     images: list[np.ndarray] = []
     for domain in DOMAINS:
@@ -149,7 +156,8 @@ def project_scene(
             # Rebuilt frames are large: no more of them on the disk than are needed at once.
             with tempfile.TemporaryDirectory(dir=resume) as name:
                 work = []
-                for row, rebuilt in _compressed(scene, transform, source, quick, jobs, resume, bars):
+                lit = replace(scene.acquisition, probe=probe) if source == "refined" else scene.acquisition
+                for row, rebuilt in _compressed(scene, lit, transform, source, quick, jobs, resume, bars):
                     path = Path(name) / f"{len(work)}.npy"
                     buffer = io.BytesIO()
                     np.save(buffer, rebuilt.astype(np.float32))
@@ -166,7 +174,14 @@ def project_scene(
 
 
 def _compressed(
-    scene: Any, transform: Transform, source: str, quick: bool, jobs: int, resume: Path, bars: Progress
+    scene: Any,
+    acquisition: Any,
+    transform: Transform,
+    source: str,
+    quick: bool,
+    jobs: int,
+    resume: Path,
+    bars: Progress,
 ) -> Iterator[tuple[ProjectionRow, np.ndarray]]:
     """For each ratio a row without its figures of the image, and the frames rebuilt (J, n, n), photons."""
     counts = np.where(scene.mask, 0, scene.counts[0])
@@ -176,7 +191,7 @@ def _compressed(
     ratios = [ratio for ratio in ratios if ratio > 1 or pixels <= 8192]
     most = -(-pixels // min(ratio for ratio in ratios if ratio > 1))
     bar = bars.add_task(f"{scene.name} {transform}, {source}", total=len(ratios) + 1)
-    values, components = _learned(scene, counts, transform, source, most)
+    values, components = _learned(scene, acquisition, counts, transform, source, most)
     bars.advance(bar)
     for ratio in ratios:
         chosen = _completed(components) if ratio == 1 else components.first(pixels // ratio)
@@ -192,7 +207,7 @@ def _compressed(
 
 
 def _learned(
-    scene: Any, counts: np.ndarray, transform: Transform, source: str, most: int
+    scene: Any, acquisition: Any, counts: np.ndarray, transform: Transform, source: str, most: int
 ) -> tuple[np.ndarray, Components]:
     """Training values (J, n, n), and the `most` strongest components of them."""
     from ..reconstruction.training import noise_free_patterns, training_object
@@ -201,15 +216,13 @@ def _learned(
         values = transform.forward(counts)
         noise = pixel_noise(transform, counts.mean(axis=0)[None])
     else:
-        acquisition = scene.acquisition
-        kinds = {"phase": 0.6} if scene.truth is not None else {"phase": 1.0, "absorption": 0.3}
-        objects = [training_object(acquisition.object_shape, seed, **kinds) for seed in range(OBJECTS)]
+        shape, simulation = acquisition.object_shape, scene.truth is not None
+        kinds = {"phase": 0.6} if simulation else {"phase": 1.0, "absorption": 0.3}
+        count, every = (OBJECTS, OBJECTS) if simulation else (MEASURED_OBJECTS, 1)
+        objects = (training_object(shape, seed, **kinds) for seed in range(count))
         # Where the scan leaves the sample it sees the bare probe.
-        objects.append(np.ones(acquisition.object_shape, np.complex64))
-        every = 1 if scene.truth is None else OBJECTS
-        patterns = np.concatenate(list(noise_free_patterns(objects[:OBJECTS], acquisition, every=every)))
-        bare = next(noise_free_patterns(objects[OBJECTS:], acquisition, chunk=1))
-        patterns = np.concatenate([patterns, bare])
+        bare = noise_free_patterns([np.ones(shape, np.complex64)], acquisition, chunk=1)
+        patterns = np.concatenate([*noise_free_patterns(objects, acquisition, every=every), next(bare)])
         values = transform.mean_value(patterns)
         noise = pixel_noise(transform, patterns)
     mask = scene.mask if scene.mask.any() else None

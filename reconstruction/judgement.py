@@ -68,13 +68,13 @@ def judge_one(scene: Scene, image: NDArray[np.complex64], unencoded: tuple[NDArr
     free = scene.refine_probe
     reference = unencoded[1] if scene.truth is None else scene.truth
     aligned = register(reference, image, scene.support, ramp=free, shift=free)
-    phases = [phase_of(complex_image, scene.support) for complex_image in (reference, aligned)]
-    first, second = (phase[scene.region] for phase in phases)
+    expected, phase = phase_of(reference, scene.support), phase_of(aligned, scene.support)
+    first, second = expected[scene.region], phase[scene.region]
     return Judgement(
-        smse=None if scene.truth is None else smse(*phases, scene.support),
+        smse=None if scene.truth is None else smse(expected, phase, scene.support),
         smse_unencoded=_phase_error(scene, unencoded[0], image, free),
         frc=frc(first, second, kind=scene.frc_kind, window=apodisation(first.shape)),
-        phase=phases[1].astype(np.float32),
+        phase=phase.astype(np.float32),
     )
 
 
