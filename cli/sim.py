@@ -31,7 +31,7 @@ def sim(
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0)] = 1,
     as_json: JsonOutput = False,
 ) -> None:
-    """Run the cocotb benches on the generated Verilog: every count through every encoder, stalls, resets, reloads.
+    """Run the cocotb benches on the generated Verilog: every count, weights at their limits, stalls, resets, reloads.
 
     A failed run tells its seed; the same seed repeats it.
     """
