@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""``ptychopress verilog``: Verilog of an encoder or decoder."""
+"""``ptychopress verilog``: Verilog of an encoder, a decoder or a projector."""
 
 import json
 import re
@@ -17,6 +17,7 @@ from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
 from ..model.codebook import Codebook, DecodeMethod
 from .files import publish
 from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook
+from .verilog_projector import ProjectorOptions, Target, chosen_hardwired, chosen_projector
 
 
 class Architecture(StrEnum):
@@ -27,6 +28,8 @@ class Architecture(StrEnum):
     THRESHOLD = "threshold"
     TABLE = "table"
     DECODER = "decoder"
+    PROJECTOR = "projector"
+    HARDWIRED = "hardwired"
 
 
 class Method(StrEnum):
@@ -43,11 +46,14 @@ def verilog(
     count_bits: CountBits = None,
     parameter: Parameters = None,
     edges: Edges = None,
-    lanes: Annotated[int, typer.Option("--lanes", help="Pixels a clock.")] = 16,
+    lanes: Annotated[
+        int | None, typer.Option("--lanes", help="Pixels a beat, 16 by default; 8 for a projector.")
+    ] = None,
     input_bits: Annotated[
         int | None,
         typer.Option(
-            "--input-bits", help="Width of an incoming count, if wider than the codebook: larger ones saturate."
+            "--input-bits",
+            help="Width of an incoming count, if wider than the codebook: larger ones saturate. projector: of a value.",
         ),
     ] = None,
     architecture: Annotated[
@@ -55,7 +61,8 @@ def verilog(
         typer.Option(
             "--architecture",
             help="shift: no adder, codebook wired in. threshold: any codebook, changed at run time. table: ROM."
-            " decoder: codes back to counts. auto: shift where the codebook allows it, threshold elsewhere.",
+            " decoder: codes back to counts. projector: values to coefficients, weights loaded at run time. hardwired:"
+            " the same, weights wired in. auto: shift where the codebook allows it, threshold elsewhere.",
         ),
     ] = Architecture.AUTO,
     core: Annotated[
@@ -74,26 +81,86 @@ def verilog(
     fraction_bits: Annotated[
         int, typer.Option("--fraction-bits", help="decoder: bits of a level behind the binary point.")
     ] = 1,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="projector, hardwired: weights file of ptychopress train.", metavar="FILE"),
+    ] = None,
+    pixels: Annotated[int | None, typer.Option("--pixels", help="projector without --weights: of a frame.")] = None,
+    components: Annotated[
+        int | None, typer.Option("--components", help="projector without --weights: coefficients of a frame.")
+    ] = None,
+    weight_bits: Annotated[
+        int | None, typer.Option("--weight-bits", help="projector without --weights: of a weight, 8 by default.")
+    ] = None,
+    output_bits: Annotated[
+        int | None, typer.Option("--output-bits", help="projector without --weights: of a coefficient, 16 by default.")
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option("--columns", help="projector: components at a time, 4 by default.")
+    ] = None,
+    encoder: Annotated[
+        bool, typer.Option("--encoder/--no-encoder", help="projector: counts go in, with the codebook's encoder.")
+    ] = False,
+    target: Annotated[
+        Target,
+        typer.Option("--target", help="projector: multipliers and memories for any synthesis, or those of an ECP5."),
+    ] = Target.PORTABLE,
+    adders_per_stage: Annotated[
+        int | None,
+        typer.Option("--adders-per-stage", help="hardwired: adders between two registers; all by default."),
+    ] = None,
     module: Annotated[
         str | None,
         typer.Option("--module", help="Name of the top module and of the files, for two in one design."),
     ] = None,
     as_json: JsonOutput = False,
 ) -> None:
-    """Write Verilog of the streaming encoder, its core or the decoder, with its codebook and Verilator waivers.
+    """Write Verilog of an encoder, its core, a decoder or a projector, with Verilator waivers.
 
-    The top level speaks AXI4-Stream. The same options give the same files, byte for byte.
+    A JSON file beside it holds what software needs to know: the codebook, or sizes, ports and scales of a projector;
+    with --weights a third one the table to load. The top level speaks AXI4-Stream. The same options give the
+    same files, byte for byte.
     """
+    names_codebook = codebook is not None or count_bits is not None or bool(parameter) or edges is not None
     book = chosen_codebook(codebook, count_bits, parameter, edges)
-    default, block = _block(book, architecture, core, lanes, input_bits, preload, method, fraction_bits)
+    projector = None
+    if architecture in (Architecture.PROJECTOR, Architecture.HARDWIRED):
+        if core:
+            raise ValueError(f"--core is the combinational core of the shift encoder, not of {architecture.value}")
+        options = ProjectorOptions(
+            weights=weights,
+            pixels=pixels,
+            components=components,
+            input_bits=input_bits,
+            weight_bits=weight_bits,
+            output_bits=output_bits,
+            lanes=lanes,
+            columns=columns,
+            encoder=encoder,
+            target=target,
+            adders_per_stage=adders_per_stage,
+            codebook=book if names_codebook else None,
+        )
+        chosen = chosen_projector if architecture is Architecture.PROJECTOR else chosen_hardwired
+        projector = chosen(options)
+        default, block = "ptychopress_projector", AxiStreamTop(projector.block)
+    else:
+        if weights is not None or encoder or any(number is not None for number in (pixels, components, columns)):
+            raise ValueError("--weights, --pixels, --components, --columns, --encoder: for --architecture projector")
+        lanes = 16 if lanes is None else lanes
+        default, block = _block(book, architecture, core, lanes, input_bits, preload, method, fraction_bits)
     module = default if module is None else module
     if not re.fullmatch(r"[A-Za-z_]\w*", module, re.ASCII):
         raise ValueError(f"--module {module}: a Verilog name has letters, digits and _, and starts with no digit")
+    summary = codebook_summary(book, method.value) if projector is None else projector.summary(module, block)
+    header = _header(book, block) if projector is None else projector.header()
     files = {
-        f"{module}.v": _header(book, block) + verilog_text(block, module),
+        f"{module}.v": header + verilog_text(block, module),
         WAIVERS: waivers_text(),
-        f"{module}.json": json.dumps(codebook_summary(book, method.value), indent=1) + "\n",
+        f"{module}.json": json.dumps(summary, indent=1) + "\n",
     }
+    if projector is not None and (table := projector.table()) is not None:
+        files[f"{module}_table.hex"] = table
     with publish(out) as stage:
         for name, text in files.items():
             (stage / name).write_text(text, encoding="utf-8")
