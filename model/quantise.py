@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """From components to the integers that the projector holds, and back from its coefficients to frames."""
 
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,9 +27,11 @@ _HEADROOM = 4  # standard deviations of the noise beyond the training set's extr
 class Compressor:
     """What turns counts into coefficients, bit for bit as the hardware does, and coefficients into frames.
 
-    Integer weights are neither orthogonal nor of unit length: coefficients y are expanded by the pseudo-inverse of the
-    integer matrix in units of the noise, x = mean + noise * pinv(W * noise) (2**shift y - b - W mean), so that rounding
-    the weights only tilts the space that is kept.
+    Integer weights are neither orthogonal nor of unit length, so a frame is expanded as the one frame in the space of
+    the float components Q that has these coefficients y: in units of the noise, x - mean = Q' inv(A Q') scale
+    (2**shift y - b - W mean), where A = scale W noise is the integer matrix in these units. Whatever lies in that space
+    comes back exactly, however coarse the weights; these only let in some noise from outside. The pseudo-inverse of A
+    would tilt the space itself.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class Compressor:
     scale : numpy.ndarray
         What one step of a weight stands for, float64 (S',): scale[s] * weights[s] * noise is near an orthonormal
         component, and scale[s] * 2**shift[s] is one step of a coefficient, in units of the noise.
+    rows : numpy.ndarray
+        Q, orthonormal in units of the noise: frames are expanded in their space, float64 (S', N).
     transform : Transform
         What becomes of counts before they are projected.
     frame_shape : tuple of int
@@ -60,6 +65,7 @@ class Compressor:
 
     projection: Projection
     scale: NDArray[np.float64]
+    rows: NDArray[np.float64]
     transform: Transform
     frame_shape: tuple[int, ...]
     mean: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
@@ -139,18 +145,20 @@ class Compressor:
         return self.projection.weights * self.scale[:, None] * self.noise
 
     @cached_property
-    def _gram_inverse(self) -> NDArray[np.float64]:
-        matrix = self.matrix
-        gram = matrix @ matrix.T
-        try:
-            return np.asarray(linalg.cho_solve(linalg.cho_factor(gram), np.eye(len(gram))))
-        except linalg.LinAlgError:
-            # So few bits that two components have become one.
-            return np.asarray(linalg.pinvh(gram))
+    def _unmix(self) -> NDArray[np.float64]:
+        """From coefficients of the integer matrix, each times its step, to those of the float components, (S', S')."""
+        mixed = self.rows @ self.matrix.T
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", linalg.LinAlgWarning)
+            try:
+                return np.asarray(linalg.inv(mixed))
+            except (linalg.LinAlgError, linalg.LinAlgWarning):
+                # So few bits that two components have become one.
+                return np.asarray(linalg.pinv(mixed))
 
     @cached_property
     def _decoder(self) -> NDArray[np.float64]:
-        return self._gram_inverse @ self.matrix
+        return self._unmix @ self.rows
 
     @cached_property
     def _offset(self) -> NDArray[np.float64]:
@@ -290,6 +298,7 @@ class _Training:
         compressor = Compressor(
             projection=Projection(size, projection.weights, projection.bias, shift),
             scale=np.abs(parts.matrix).max(axis=1) / size.weight_format.maximum,
+            rows=parts.rows,
             transform=parts.transform,
             frame_shape=parts.frame_shape,
             mean=parts.mean,
@@ -324,17 +333,14 @@ class _Training:
         self, compressor: Compressor, exact: NDArray[np.float64], taken: NDArray[np.float64]
     ) -> dict[str, float]:
         """Mean squared distance of frames from those of the float components over that of the noise, in its units."""
-        # |Q'a - B'b|^2 with B B' = inverse and Q B' = overlap: no frame needs to be expanded.
-        inverse = compressor._gram_inverse
-        overlap = self.components.rows @ compressor._decoder.T
-        float_energy = np.einsum("js,js->j", self.coefficients, self.coefficients)
+        # The rows are orthonormal: coefficients are as far apart as frames.
         losses = {}
-        for name, found in (("loss", taken), ("loss_weights", exact)):
-            cross = np.einsum("js,js->j", self.coefficients @ overlap, found)
-            energy = np.einsum("js,js->j", found @ inverse, found)
-            losses[name] = float(np.mean(float_energy - 2 * cross + energy)) / self.noise
-        error = taken - exact
-        losses["loss_outputs"] = float(np.mean(np.einsum("js,js->j", error @ inverse, error))) / self.noise
+        for name, error in (
+            ("loss", taken @ compressor._unmix - self.coefficients),
+            ("loss_weights", exact @ compressor._unmix - self.coefficients),
+            ("loss_outputs", (taken - exact) @ compressor._unmix),
+        ):
+            losses[name] = float(np.mean(np.einsum("js,js->j", error, error))) / self.noise
         return losses
 
 

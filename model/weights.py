@@ -11,6 +11,7 @@ weights    int8 or wider    (S', N), W
 bias       int64            (S',), b
 shift      int64            (S',), right shift of a sum, rounded half up
 scale      float64          (S',), values for one step of a weight
+rows       float64          (S', N), Q, the orthonormal components before they were rounded
 mean       float64          (N,), mean value of each pixel
 noise      float64          (N,), unit of each pixel, in values
 mask       uint8            frame_shape, 1 at invalid pixels; only if there are any
@@ -18,7 +19,8 @@ edges      int64            bin edges of the codebook, with its `name`; only for
 =========  ===============  ==========================================================================
 
 With plain h5py a frame x of values is compressed to ``y = (W @ x + b + 2**shift // 2) >> shift``, clipped to
-`output_bits`, and expanded to ``mean + noise * (pinv(scale * W * noise) @ (scale * (y * 2**shift - b - W @ mean)))``.
+`output_bits`, and expanded to ``mean + noise * (Q.T @ solve(A @ Q.T, scale * (y * 2**shift - b - W @ mean)))``, where
+``A`` is ``scale[:, None] * W * noise``.
 """
 
 import hashlib
@@ -45,6 +47,7 @@ _DATA = {
     "bias": ("what each sum starts from, without half a step", "1"),
     "shift": ("right shift of each sum, rounded half up", "bit"),
     "scale": ("values for one step of a weight", "value"),
+    "rows": ("orthonormal components, in whose space frames are expanded", "1"),
     "mean": ("mean value of each pixel, taken from frames by the bias", "value"),
     "noise": ("unit of each pixel in which the components are orthonormal", "value"),
     "mask": ("1 at invalid pixels", ""),
@@ -155,7 +158,7 @@ def _head(compressor: Compressor) -> dict[str, Any]:
 def _arrays(compressor: Compressor) -> dict[str, np.ndarray[Any, Any]]:
     projection, book = compressor.projection, compressor.transform.codebook
     arrays = {name: getattr(projection, name) for name in ("weights", "bias", "shift")}
-    arrays |= {"scale": compressor.scale, "mean": compressor.mean, "noise": compressor.noise}
+    arrays |= {name: getattr(compressor, name) for name in ("scale", "rows", "mean", "noise")}
     if compressor.mask is not None:
         arrays["mask"] = compressor.mask.astype(np.uint8)
     if book is not None:
@@ -176,6 +179,7 @@ def _read(file: h5py.Group) -> Compressor:
     return Compressor(
         projection=Projection(size, weights, _array(file, "bias"), _array(file, "shift")),
         scale=_array(file, "scale"),
+        rows=_array(file, "rows"),
         mean=_array(file, "mean"),
         noise=_array(file, "noise"),
         transform=Transform(attrs["transform"], int(attrs["count_bits"]), book),
