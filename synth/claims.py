@@ -157,10 +157,10 @@ def _projectors() -> list[Claim]:
         ((1, 1, 1, 1), "rows at the output", ProjectorDelay, "bounded", 20),
         ((2, 1, 1, 1), "rows, situations", ProjectorDelay, "reachable", 40),
         ((1, 1, 1, 1), "sums into the FIFO", EarlySums, "unbounded", None),
-        ((2, 1, 2, 1), "sums into the FIFO", EarlySums, "unbounded", None),
-        ((2, 2, 1, 1), "sums into the FIFO", EarlySums, "bounded", 28),
-        ((3, 1, 2, 2), "sums into the FIFO", EarlySums, "bounded", 26),
-        ((1, 1, 1, 1), "sums at the output", ProjectorSums, "bounded", 24),
+        ((2, 1, 1, 1), "sums into the FIFO", EarlySums, "bounded", 20),
+        ((2, 2, 1, 1), "sums into the FIFO", EarlySums, "bounded", 24),
+        ((3, 1, 2, 2), "sums into the FIFO", EarlySums, "bounded", 23),
+        ((1, 1, 1, 1), "sums at the output", ProjectorSums, "bounded", 20),
         ((1, 1, 1, 1), "sums, situations", ProjectorSums, "reachable", 24),
     ):
         name = f"projector, N = {pixels}, S' = {components}, P = {lanes}, C = {columns}: {text}"
