@@ -52,34 +52,22 @@ class Multiplier(wiring.Component):
         return m
 
 
-class Ecp5Multiplier(wiring.Component):
+class Ecp5Multiplier(Multiplier):
     """Product of a value and a weight in a MULT18X18D of a Lattice ECP5, with the registers inside it.
 
-    As `Multiplier`, one clock later: synthesis would leave all its registers outside, and a third of the clock rate
-    with them.
-
-    Parameters, members: as of `Multiplier`; a value of up to 17 bits, a weight of up to 18.
+    As `Multiplier`, one clock later, for a value of up to 17 bits and a weight of up to 18. Synthesis would leave the
+    registers outside: twice the flip-flops, and two thirds of the clock rate.
     """
 
     latency = 3
-
-    def __init__(self, value_bits: int, weight_bits: int) -> None:
-        self.value_bits = value_bits
-        self.weight_bits = weight_bits
-        super().__init__(
-            {
-                "value": In(value_bits),
-                "weight": In(signed(weight_bits)),
-                "product": Out(signed(value_bits + weight_bits)),
-            }
-        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         value, weight = Signal(signed(18)), Signal(signed(18))
         m.d.comb += [value.eq(self.value), weight.eq(self.weight)]
         ports = {f"i_A{k}": value[k] for k in range(18)} | {f"i_B{k}": weight[k] for k in range(18)}
-        ports |= {f"i_C{k}": Const(0, 1) for k in range(18)} | {f"o_P{k}": bit for k, bit in enumerate(self.product)}
+        ports |= {f"i_C{k}": Const(0, 1) for k in range(18)}
+        ports |= {f"o_P{k}": bit for k, bit in enumerate(self.product)}
         registers = {f"p_REG_{name}_CLK": "CLK0" for name in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")}
         m.submodules.dsp = Instance(
             "MULT18X18D",

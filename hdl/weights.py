@@ -96,13 +96,13 @@ class WeightMemory(wiring.Component):
         depth, phases = self.beats * self.phases, self.phases
         bank, complete, in_force = Signal(), Signal(), Signal()
 
-        # A table is in force from the clock after `between`, for frames whose first step is not before that.
+        # The banks change places before the first step of the frame that is to get the table.
         swap = Signal()
         m.d.comb += [swap.eq(complete & self.between), self.loaded.eq(in_force | complete)]
         with m.If(swap):
             m.d.sync += [bank.eq(~bank), complete.eq(0), in_force.eq(1)]
 
-        # Reading, a clock behind the steps: what tells them is at the end of a long path.
+        # Reading, a clock behind the steps: a step is known late in its clock, and an address goes a long way.
         place = Signal(range(2 * depth))
         stepped, rewind = Signal(), Signal()
         m.d.sync += [stepped.eq(self.step), rewind.eq(self.between)]

@@ -59,7 +59,7 @@ class Placed:
     block_ram : int
         DP16KD, 18 kbit each.
     critical_path : str
-        Longest path of the seed with the median clock rate: delay in ns and end of each of its parts, a line each.
+        Longest path of the seed with the median clock rate: delay in ns and end of each of its parts that take time.
     """
 
     fmax: dict[int, float]
@@ -85,7 +85,7 @@ def place_and_route(
     Parameters
     ----------
     component : amaranth.lib.wiring.Component
-        With one clock. Constructed for this call: a component is elaborated once.
+        With one clock.
     device : str
         One of `DEVICES`.
     speed : int
@@ -159,7 +159,7 @@ def _critical_path(report: dict[str, Any]) -> str:
         if path["from"] == path["to"] == f"posedge {clock}":
             parts = path["path"]
             lines = [f"from {parts[0]['from']['cell']}"]
-            for part in parts:
+            for part in (part for part in parts if part["delay"]):
                 net = f" over {part['net']}" if "net" in part else ""
                 lines.append(f"{part['delay']:5.2f} {part['type']} to {part['to']['cell']}.{part['to']['port']}{net}")
             return "\n".join(lines)

