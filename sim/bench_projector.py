@@ -385,7 +385,7 @@ async def table_reload(dut: Any, table: str, source: str, sink: str) -> None:
     COVERAGE.declare("table", ["good", *TABLE_ERRORS])
     COVERAGE.declare("table_word", ["first try", "waited"])
     states = {"in": SOURCE_STATES, "out": ("idle", "transfer", "wait")}
-    COVERAGE.declare("table_end", [(side, state) for side in states for state in states[side]])
+    COVERAGE.declare("loading", [(side, state) for side in states for state in states[side]])
     # After each good table the other bank is in danger of what follows.
     kinds = ["good", *TABLE_ERRORS, "good", "round", "long", "good", "good"]
     sequence = [(kind, bench.random_projection()) for kind in kinds]
@@ -398,11 +398,12 @@ async def table_reload(dut: Any, table: str, source: str, sink: str) -> None:
     bench.send_endlessly([*repeat("good", 10), *KINDS])
     for port, pause in ((words, table), (bench.source, source), (bench.sink, sink)):
         port.pauses(PAUSES[pause])
+    bench.states.clear()
     for end in ends:
         await bench.until(
             lambda end=end: len(words.taken) >= end, 50000, lambda: f"{len(words.taken)} of {total} words were taken"
         )
-        COVERAGE.hit("table_end", [("in", bench.source.state), ("out", bench.sink.state)])
+    COVERAGE.hit("loading", (pair for both in bench.states for pair in zip(("in", "out"), both, strict=True)))
     COVERAGE.hit("table", kinds)
     COVERAGE.hit("table_word", ("waited" if wait else "first try" for wait in words.waited))
     await bench.run(50 + 2 * FRAME_CLOCKS)
