@@ -9,12 +9,17 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .verilog import VerilogTarget
+
 
 class BlockMemory(wiring.Component):
     """Memory with a port to write and one to read, for any target: synthesis infers what it has.
 
     A word a clock, never stalled. A block memory is slow to answer: a second register stands behind it. What it holds
     at first, and what is read from where something is written in that clock, is unspecified.
+
+    In Verilog it is one module, ``block_memory.v``, without initial values: written out word by word, those of a large
+    memory would be megabytes, and an ASIC has none.
 
     Parameters
     ----------
@@ -50,6 +55,20 @@ class BlockMemory(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        if isinstance(platform, VerilogTarget):
+            m.submodules.memory = Instance(
+                platform.block_memory,
+                p_BITS=self.bits,
+                p_DEPTH=self.depth,
+                p_ADDRESS_BITS=len(self.address),
+                i_clk=ClockSignal(),
+                i_write_address=self.write_address,
+                i_write_data=self.write_data,
+                i_write_enable=self.write_enable,
+                i_address=self.address,
+                o_data=self.data,
+            )
+            return m
         m.submodules.memory = memory = Memory(shape=self.bits, depth=self.depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         data = Signal.like(self.data, reset_less=True)

@@ -3,6 +3,7 @@
 """Verilog text of a block."""
 
 import os
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +12,24 @@ from amaranth.back import verilog
 
 WAIVERS = "ptychopress.vlt"
 """File with the Verilator waivers that go with every generated Verilog file."""
+
+
+@dataclass(frozen=True)
+class VerilogTarget:
+    """What blocks are elaborated for when the outcome is Verilog text: Amaranth's `platform`.
+
+    Parameters
+    ----------
+    module : str
+        Name of the top module.
+    """
+
+    module: str
+
+    @property
+    def block_memory(self) -> str:
+        """Name of the module of block memories: two designs in one project have one each."""
+        return f"{self.module}_block_memory"
 
 
 def verilog_text(block: Any, module: str) -> str:
@@ -22,11 +41,19 @@ def verilog_text(block: Any, module: str) -> str:
     module : str
         Name of the top module.
     """
+    target = VerilogTarget(module)
     # A yosys that happens to be installed would change the text.
     with patch.dict(os.environ, AMARANTH_USE_YOSYS="builtin"):
-        return verilog.convert(block, name=module, emit_src=False, strip_internal_attrs=True)
+        text = verilog.convert(block, name=module, platform=target, emit_src=False, strip_internal_attrs=True)
+    if target.block_memory in text:
+        text += "\n" + _resource("block_memory.v").replace("module block_memory", f"module {target.block_memory}")
+    return text
 
 
 def waivers_text() -> str:
     """Text of the waivers file."""
-    return resources.files(__package__).joinpath(WAIVERS).read_text()
+    return _resource(WAIVERS)
+
+
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
