@@ -32,6 +32,7 @@ from .options import CodebookName, CountBits, DataPath, Edges, JsonOutput, Param
 _PIECE_BYTES = 1 << 28  # of values in float64 that are decomposed at a time
 _PIECE_FRAMES = 2048  # more make the decomposition slower, not better
 _ENOUGH = 8  # noise-free frames for each component; of more, an ensemble leaves out some
+_CONTRAST_FRAMES = 256  # of each object, that its scattering is averaged over
 _SAMPLE_BYTES = 1 << 28  # of integer values that scales and shifts are found on
 _SAMPLE_FRAMES = 4096
 
@@ -271,7 +272,8 @@ def _from_object(
     if match:
         assert mean is not None
         target = kappa(mean, probe_pattern(acquisition), mask)
-        drawn, eta = matched(drawn, acquisition, target, mask=mask)
+        every = max(1, len(acquisition.positions) // _CONTRAST_FRAMES)
+        drawn, eta = matched(drawn, acquisition, target, mask=mask, every=every)
         recipe |= {"kappa": target, "eta": eta}
     every = max(1, min(len(drawn), len(drawn) * len(acquisition.positions) // (_ENOUGH * count)))
     frames = 1 + sum(len(acquisition.positions[k % every :: every]) for k in range(len(drawn)))
@@ -375,5 +377,5 @@ def _summary(told: dict[str, Any]) -> str:
         f"saturated    {report['saturated']:.2e} of the training coefficients",
     ]
     if "kappa" in recipe:
-        lines.append(f"contrast     kappa {recipe['kappa']:.4g} of the sample, objects scaled by {recipe['eta']:.4g}")
+        lines.append(f"contrast     kappa {recipe['kappa']:.4g} of the sample, eta {recipe['eta']:.4g}")
     return "\n".join([*lines, f"sha256       {told['sha256']}", told["file"]])
