@@ -32,7 +32,7 @@ QUICK_RATIOS = (16, 55)
 DOMAINS = ("counts", "sqrt-b")
 """Raw counts, or codes of this codebook."""
 
-LANES, COLUMNS = 8, 4
+LANES, COLUMNS = 16, 4
 WEIGHT_BITS, OUTPUT_BITS = 8, 16
 OBJECTS = 4
 """Training objects of a simulation, each scanned at its share of the positions."""
