@@ -36,7 +36,8 @@ _EXACT = {None: "", True: '<span class="good">yes</span>', False: '<span class="
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd }
+.wide { font-size: .8rem } .wide th, .wide td { padding: .2rem .4rem }
 th { text-align: right; font-weight: 600 } td { text-align: right; white-space: nowrap }
 th:first-child, td:first-child { text-align: left } img { max-width: 100% }
 .good { color: #1b7837; font-weight: 600 } .bad { color: #b2182b; font-weight: 600 }
@@ -171,7 +172,7 @@ def _projection_table(rows: list[dict[str, Any]], encoders: list[dict[str, Any]]
     }
     if base is None:  # nobody knows the truth
         del columns["SMSE, rad&sup2;"], columns["to un-encoded"]
-    return _html_table(columns, rows)
+    return f'<div class="wide">{_html_table(columns, rows)}</div>'
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
