@@ -3,11 +3,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ptychopress.model.pca import learn
+from ptychopress.model.quantise import quantise
+from ptychopress.model.transform import Transform
+from ptychopress.model.weights import fingerprint, load, save
 from ptychopress.sim.tools import verilator_path_environment
 
 VARIANTS = {
@@ -19,7 +25,32 @@ VARIANTS = {
     "table": ["--codebook", "argonne-10to7", "--architecture", "table", "--lanes", "2"],
     "decoder": ["--codebook", "sqrt-b", "--architecture", "decoder", "--method", "unbiased", "--fraction-bits", "4"],
     "partial decoder": ["--codebook", "sqrt-c", "--architecture", "decoder", "--lanes", "1"],
+    "projector": ["--architecture", "projector", "--pixels", "70", "--components", "10", "--input-bits", "14"],
+    "one of everything": [
+        *("--architecture", "projector", "--pixels", "3", "--components", "2", "--input-bits", "1"),
+        *("--weight-bits", "2", "--output-bits", "2", "--lanes", "1", "--columns", "1"),
+    ],
+    "encoder and projector": [
+        *("--architecture", "projector", "--weights", "CODES", "--encoder", "--input-bits", "16"),
+        *("--lanes", "5", "--columns", "3"),
+    ],
+    "projector of codes": ["--architecture", "projector", "--weights", "CODES", "--lanes", "64", "--columns", "5"],
+    "hardwired": ["--architecture", "hardwired", "--weights", "COUNTS", "--adders-per-stage", "2"],
 }
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Weights files of 5 components of 6 x 6 codes and counts."""
+    folder = tmp_path_factory.mktemp("weights")
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(rng.uniform(0, 20, (6, 6)), (200, 6, 6))
+    paths = {}
+    for name, transform in (("CODES", Transform.codes("sqrt-b")), ("COUNTS", Transform("counts", 10))):
+        values = transform.forward(counts)
+        paths[name] = str(folder / f"{name}.h5")
+        save(paths[name], quantise(learn(values, 5, transform=transform), values))
+    return paths
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,9 +64,14 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def generated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def generated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, weights: dict[str, str]
+) -> Path:
     out = tmp_path_factory.mktemp("verilog") / "out"
-    done = run("verilog", *VARIANTS[request.param], "--out", out, "--json")
+    if request.param == "hardwired":
+        pytest.importorskip("da4ml")
+    options = [weights.get(option, option) for option in VARIANTS[request.param]]
+    done = run("verilog", *options, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert sorted(told["files"]) == sorted(str(path) for path in out.iterdir())
@@ -50,11 +86,17 @@ def sources(out: Path) -> tuple[Path, str]:
 @pytest.mark.simulator
 def test_verilator_has_no_warning(generated: Path) -> None:
     verilog, module = sources(generated)
+    # Sums of terms of unequal widths, which Verilog extends as Amaranth does, switches without a default, and counters
+    # of one value, which have no bits.
+    arithmetic = (
+        ["WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE", "ASCRANGE"] if module == "ptychopress_projector" else []
+    )
     done = subprocess.run(
         [
             "verilator",
             "--lint-only",
             "-Wall",
+            *(f"-Wno-{rule}" for rule in arithmetic),
             "--quiet",
             generated / "ptychopress.vlt",
             verilog,
@@ -90,12 +132,13 @@ def test_yosys_has_no_warning(generated: Path) -> None:
     assert f"Top module:  \\{module}" in done.stdout
 
 
-@pytest.mark.parametrize("variant", ["shift", "threshold", "core"])
-def test_the_same_options_give_the_same_bytes(variant: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["shift", "threshold", "core", "encoder and projector", "hardwired"])
+def test_the_same_options_give_the_same_bytes(variant: str, weights: dict[str, str], tmp_path: Path) -> None:
+    options = [weights.get(option, option) for option in VARIANTS[variant]]
     texts = []
     for seed in ("1", "2"):
         out = tmp_path / seed
-        assert run("verilog", *VARIANTS[variant], "--out", out, PYTHONHASHSEED=seed).returncode == 0
+        assert run("verilog", *options, "--out", out, PYTHONHASHSEED=seed).returncode == 0
         texts.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert texts[0] == texts[1]
 
@@ -122,6 +165,78 @@ def test_own_edges(tmp_path: Path) -> None:
     assert "ThresholdEncoder of codebook mine" in (tmp_path / "out" / "sqrt_encoder.v").read_text()
 
 
+def test_the_table_beside_the_projector(weights: dict[str, str], tmp_path: Path) -> None:
+    options = ["--architecture", "projector", "--weights", weights["CODES"], "--lanes", "5", "--columns", "3"]
+    assert run("verilog", *options, "--encoder", "--out", tmp_path, "--module", "mine").returncode == 0
+    told = json.loads((tmp_path / "mine.json").read_text())
+    compressor = load(weights["CODES"])
+    bits, lines = told["table"]["word_bits"], (tmp_path / told["table"]["file"]).read_text().splitlines()
+    # 36 pixels of 8 bit times weights from -128 to 127.
+    assert bits == (36 * 255 * 128).bit_length() + 1
+    assert {len(line) for line in lines} == {-(-bits // 4)}
+    words = np.array([int(line, 16) for line in lines])
+    assert words.max() < 1 << bits
+    words = np.where(words >> (bits - 1), words - (1 << bits), words).reshape(5, 42)
+    projection = compressor.projection
+    np.testing.assert_array_equal(words[:, :36], projection.weights)
+    np.testing.assert_array_equal(words[:, 36:40], 0)
+    np.testing.assert_array_equal(words[:, 40], projection.bias + (1 << projection.shift) // 2)
+    np.testing.assert_array_equal(words[:, 41], projection.shift)
+    assert told["table"]["words"] == words.size
+    assert (told["block"], told["input_bits"], told["value_bits"], told["frame_clocks"]) == ("CodeProjector", 14, 8, 16)
+    assert told["weights"]["sha256"] == fingerprint(compressor)
+    np.testing.assert_array_equal(told["weights"]["step"], compressor.step)
+    verilog = (tmp_path / "mine.v").read_text()
+    for port, stream in told["ports"].items():
+        assert re.search(rf"put \[{stream['tdata_bits'] - 1}:0\] {port}_tdata;", verilog)
+        assert stream["tdata_bits"] == 8 * stream["values"] * stream["value_bytes"]
+    assert "output [5:0] m_axis_tuser;" in verilog
+    assert told["ports"]["m_axis"]["tuser_bits"] == {"saturated": [0, 2], "short": 3, "long": 4, "clipped": 5}
+
+
+def test_memories_of_the_projector(tmp_path: Path) -> None:
+    sizes = ["--pixels", "70", "--components", "30", "--input-bits", "14", "--lanes", "8", "--columns", "3"]
+    assert run("verilog", "--architecture", "projector", *sizes, "--out", tmp_path).returncode == 0
+    text = (tmp_path / "ptychopress_projector.v").read_text()
+    found = {"weights": 0, "preloads": 0, "shifts": 0, "sums": 0}
+    for width, kind, depth in re.findall(r"reg (?:signed )?\[(\d+):0\] (preload|shift|ring)_\d+ \[(\d+):0\];", text):
+        name = {"preload": "preloads", "shift": "shifts", "ring": "sums"}[kind]
+        found[name] += (int(width) + 1) * (int(depth) + 1)
+    for bits, depth in re.findall(r"\.BITS\(32'd(\d+)\),\s+\.DEPTH\(32'd(\d+)\)", text):
+        found["weights"] += int(bits) * int(depth)
+    assert found == json.loads((tmp_path / "ptychopress_projector.json").read_text())["memory_bits"]
+
+
+def test_cells_of_an_ecp5(tmp_path: Path) -> None:
+    sizes = ["--pixels", "20", "--components", "4", "--input-bits", "8", "--lanes", "2", "--columns", "2"]
+    done = run("verilog", "--architecture", "projector", *sizes, "--target", "ecp5", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "ptychopress_projector.v").read_text()
+    assert (text.count("MULT18X18D #("), text.count("DP16KD #(") > 0) == (4, True)
+
+
+def test_a_frame_too_large_to_be_wired_in(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).poisson(3, (4, 1025))
+    save(tmp_path / "w.h5", quantise(learn(values, 2, transform=Transform("counts", 8)), values))
+    done = run("verilog", "--architecture", "hardwired", "--weights", tmp_path / "w.h5", "--out", tmp_path / "out")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "1025 pixels" in done.stderr and "--architecture projector" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_say_all(weights: dict[str, str], tmp_path: Path) -> None:
+    for options, message in (
+        (["projector", "--weights", weights["CODES"], "--pixels", "9"], "leave out --pixels"),
+        (["projector", "--weights", weights["CODES"], "--codebook", "sqrt-a"], "options of the codebook"),
+        (["projector", "--weights", weights["COUNTS"], "--encoder"], "are for counts"),
+        (["hardwired", "--weights", weights["COUNTS"], "--lanes", "9"], "says all of a hard-wired"),
+    ):
+        done = run("verilog", "--architecture", *options, "--out", tmp_path / "out")
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert message in done.stderr
+        assert not (tmp_path / "out").exists()
+
+
 BAD = [
     (["--codebook", "sqrt-z"], "unknown codebook 'sqrt-z': known are sqrt-a"),
     (["--count-bits", "40"], "from 1 to 20, got 40"),
@@ -139,6 +254,16 @@ BAD = [
     (["--edges", "missing.json"], "missing.json"),
     (["--architecture", "decoder", "--fraction-bits", "99"], "fraction_bits must"),
     (["--architecture", "magic"], "magic"),
+    (["--architecture", "projector"], "--weights FILE, or --pixels, --components and --input-bits"),
+    (["--architecture", "projector", "--weights", "missing.h5"], "missing.h5: no such file"),
+    (["--architecture", "projector", "--pixels", "0", "--components", "1", "--input-bits", "8"], "pixels must be"),
+    (
+        ["--architecture", "projector", "--pixels", "9", "--components", "1", "--input-bits", "8", "--columns", "0"],
+        "columns must be a whole number",
+    ),
+    (["--architecture", "projector", "--core"], "--core is"),
+    (["--architecture", "hardwired"], "needs --weights"),
+    (["--pixels", "9"], "for --architecture projector"),
     (["--nonsense"], "--nonsense"),
 ]
 
@@ -193,7 +318,19 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], [], ["verilog", "--help"], ["demo", "-h"], ["prove", "-h"], ["sim", "-h"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        [],
+        ["verilog", "--help"],
+        ["demo", "-h"],
+        ["prove", "-h"],
+        ["sim", "-h"],
+        ["train", "-h"],
+        ["compress", "-h"],
+        ["decompress", "-h"],
+    ],
 )
 def test_help_works(arguments: list[str]) -> None:
     done = run(*arguments)
