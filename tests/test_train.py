@@ -134,9 +134,8 @@ def test_matched_contrast(scan: Path, tmp_path: Path) -> None:
 def test_the_same_options_give_the_same_weights_without_torch(scan: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = sys.modules['matplotlib'] = None\n")
     options = ["--data", scan, "--components", "8", "--uncentred", "--unweighted", "--weight-bits", "6"]
-    hashes = set()
+    hashes, out = set(), tmp_path / "weights.h5"
     for seed in "12":
-        out = tmp_path / f"{seed}.h5"
         hashes.add(told(*options, "--out", out, PYTHONHASHSEED=seed, PYTHONPATH=str(tmp_path))["sha256"])
     assert len(hashes) == 1
     compressor = load(out)
