@@ -8,6 +8,7 @@ Usage: python benchmarks/demo_table.py demo/results.json [...]
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def table(path: Path) -> str:
@@ -36,7 +37,36 @@ def table(path: Path) -> str:
             f"{row['frc_crossing']:.3f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines + (_projections(results["projections"], unencoded) if results["projections"] else []))
+
+
+def _projections(rows: list[dict[str, Any]], unencoded: dict[str, float | None]) -> list[str]:
+    """Lines of the table of projectors."""
+    lines = [
+        "",
+        "| values | components from | S' | pixels a coefficient | bits in : out | weights | frames simulated |"
+        " coefficients compared | differ | saturated | rounding | SMSE, rad² | to un-encoded |"
+        " SMSE to un-encoded image | FRC crossing |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        hardware, truth = row["weight_bits"] is not None, row["smse"] is not None
+        cells = [
+            *(row["domain"], row["source"], str(row["components"]), f"{row['ratio']:.1f}"),
+            f"{row['bit_ratio']:.1f}" if hardware else "",
+            f"{row['weight_bits']} bit" if hardware else "float",
+            f"{row['simulated']} of {row['frames']}" if hardware else "",
+            f"{row['coefficients']:,}" if hardware else "",
+            str(row["mismatches"]) if hardware else "",
+            str(row["saturated"]) if hardware else "",
+            "" if row["loss"] is None else f"{row['loss']:.1e}",
+            f"{row['smse']:.3e}" if truth else "",
+            f"{100 * (row['smse'] / unencoded[row['scene']] - 1):+.1f} %" if truth else "",
+            f"{row['smse_unencoded']:.2e}",
+            f"{row['frc_crossing']:.3f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def quantise(
     components : Components
         Of counts or codes.
     training_values : array_like
-        Values of frames like those to come, (J, rows, columns) or (J, N); rounded if they are means.
+        Values of frames like those to come, (J, rows, columns) or (J, N); means are rounded, and end with the range.
     weight_bits, output_bits : int
         Width of a weight, 2 to 18, and of a coefficient, 2 to 32.
     saturate_share : float
@@ -250,7 +250,8 @@ class _Training:
         if not leading or not len(flat):
             raise ValueError(f"training values of shape {values.shape}: expected frames of {components.frame_shape}")
         if flat.dtype.kind == "f":
-            flat = np.rint(flat)
+            # Means of plain counts may lie above the counter's range, where counts do not.
+            flat = np.minimum(np.rint(flat), (1 << bits) - 1)
         if components.mask is not None:
             flat = np.where(components.mask.ravel(), 0, flat)
         # NaN fails here as well.
