@@ -46,6 +46,11 @@ def word_beat(word_bits: int) -> StructLayout:
     return StructLayout({"word": signed(word_bits), "last": 1})
 
 
+def below(limit: int) -> range:
+    """Shape of a whole number below `limit`; at least one bit, as Verilog has no signals without."""
+    return range(max(limit, 2))
+
+
 def check_lanes(lanes: int, name: str = "lanes") -> None:
     """Raise ValueError unless `lanes` is a number of values a beat: 1 to 1024, as a bus of Verilog has its limits."""
     if type(lanes) is not int or not 1 <= lanes <= 1024:

@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .beat import counts_beat
+from .beat import below, counts_beat
 from .encoder import ShiftEncoder, TableEncoder
 from .projector import Projector
 
@@ -68,7 +68,7 @@ class CodeProjector(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), encoder.i)
         wiring.connect(m, projector.o, wiring.flipped(self.o))
         # In a frame's last beat the highest lanes may carry no pixel; what follows that beat is dropped.
-        beat, saturated = Signal(range(projector.beats)), encoder.o.p.saturated
+        beat, saturated = Signal(below(projector.beats)), encoder.o.p.saturated
         beat_end = beat == projector.beats - 1
         pixels = self.lanes - (projector.beats * self.lanes - projector.format.pixels)
         with m.If(encoder.o.valid & encoder.o.ready):

@@ -13,7 +13,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..model.projection import ProjectionFormat
-from .beat import check_lanes, coefficients_beat, values_beat, word_beat
+from .beat import below, check_lanes, coefficients_beat, values_beat, word_beat
 from .block_memory import BlockMemory
 from .multiplier import Multiplier
 from .weights import WeightMemory
@@ -131,11 +131,11 @@ class Projector(wiring.Component):
         values = Signal(ArrayLayout(size.input_bits, lanes), reset_less=True)
         short, long, clipped = Signal(), Signal(), Signal()
         # The next beat's place in its frame; whether it belongs to the rest of one that is too long.
-        beat, excess = Signal(range(self.beats)), Signal()
+        beat, excess = Signal(below(self.beats)), Signal()
         beat_start, beat_end = Signal(init=1), Signal(init=self.beats == 1)
 
         # One step a clock: the beat in hand with the next row of components.
-        phase, room = Signal(range(self.phases)), Signal()
+        phase, room = Signal(below(self.phases)), Signal()
         row_end = Signal(init=self.phases == 1)
         step, done, free = Signal(), Signal(), Signal()
         m.d.comb += [

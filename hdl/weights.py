@@ -11,7 +11,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..model.projection import ProjectionFormat
-from .beat import word_beat
+from .beat import below, word_beat
 from .block_memory import BlockMemory
 
 
@@ -47,7 +47,7 @@ class WeightMemory(wiring.Component):
         No frame is being read: the next step, in a later clock, is the first of a frame.
     step : In(1)
         Read the next word of weights.
-    phase : In(range(phases))
+    phase : In(below(phases))
         Row of components that belongs to the step.
     row : Out
         What to give back as ``constants_row`` for the step in the clock before.
@@ -77,7 +77,7 @@ class WeightMemory(wiring.Component):
                 "loaded": Out(1),
                 "between": In(1),
                 "step": In(1),
-                "phase": In(range(self.phases)),
+                "phase": In(below(self.phases)),
                 "row": Out(range(2 * self.phases)),
                 "weights": Out(ArrayLayout(ArrayLayout(signed(format.weight_bits), lanes), columns)),
                 "constants_row": In(range(2 * self.phases)),
@@ -122,10 +122,10 @@ class WeightMemory(wiring.Component):
         taken = Signal()
         m.d.comb += taken.eq(self.table.valid & self.table.ready)
 
-        lane, beat = Signal(range(self.lanes)), Signal(range(self.beats))
-        column, phase = Signal(range(self.columns)), Signal(range(phases))
-        component = Signal(range(self.format.components))
-        offset = Signal(range(depth))
+        lane, beat = Signal(below(self.lanes)), Signal(below(self.beats))
+        column, phase = Signal(below(self.columns)), Signal(below(phases))
+        component = Signal(below(self.format.components))
+        offset = Signal(below(depth))
         part = Signal(range(3))
         weights, preload, shift = range(3)
         final, overrun = Signal(), Signal()
@@ -134,7 +134,7 @@ class WeightMemory(wiring.Component):
         group = Signal(ArrayLayout(signed(self.format.weight_bits), self.lanes), reset_less=True)
         constant = Signal(signed(self.preload_bits), reset_less=True)
         weights_at, row_at = Signal(range(2 * depth), reset_less=True), Signal(range(2 * phases), reset_less=True)
-        into = Signal(range(self.columns), reset_less=True)
+        into = Signal(below(self.columns), reset_less=True)
         write = [Signal(name=f"write_{name}") for name in ("weights", "preload", "shift")]
         m.d.sync += [
             weights_at.eq(offset + Mux(bank, 0, depth)),

@@ -51,7 +51,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_measured_frames_to_report(scan: Path, tmp_path: Path) -> None:
-    done = run("--data", scan, "--out", tmp_path / "out", "--json")
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results == json.loads(done.stdout)
@@ -70,10 +70,37 @@ def test_measured_frames_to_report(scan: Path, tmp_path: Path) -> None:
         "report.html",
         "phase-scan.png",
         "frc-scan.png",
+        "projector-scan.png",
+        "projector-phase-scan.png",
     }
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 5
     assert "http" not in page.replace("http-equiv", "")  # self-contained
+
+
+def test_measured_frames_through_the_projector(scan: Path, tmp_path: Path) -> None:
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["projections"]
+    pixels, frames = 24 * 24, 64
+    assert [(row["domain"], row["components"], row["weight_bits"]) for row in rows] == [
+        (domain, count, bits)
+        for domain in ("counts", "sqrt-b")
+        for count, bits in ((pixels // 16, 8), (pixels // 55, 8), (pixels // 55, None))
+    ]
+    for row in rows:
+        hardware = row["weight_bits"] is not None
+        assert row["bit_exact"] is (True if hardware else None)
+        assert row["simulated"] == (frames if hardware else 0)
+        assert row["coefficients"] == row["simulated"] * row["components"]
+        assert row["mismatches"] == 0
+        assert 0 < row["smse_unencoded"] < 0.1
+        if hardware:
+            # 36 beats of 16 pixels, each for as many clocks as there are rows of four components.
+            assert row["clocks"] >= frames * 36 * -(-row["components"] // 4)
+            assert row["loss"] < 0.02
+    for narrow, wide in ((1, 0), (4, 3)):
+        assert rows[narrow]["smse_unencoded"] > rows[wide]["smse_unencoded"]
 
 
 WRONG_SHIFT = """
@@ -89,10 +116,32 @@ class WrongShift(encoder.ShiftCore):
 encoder.ShiftCore = WrongShift
 """
 
+# Half a step too much: every rounding of a half goes the other way.
+WRONG_ROUNDING = """
+import ptychopress.hdl.projector as projector
+
+right = projector._shift_right
+
+def wrong(m, value, shift):
+    return right(m, value ^ 1, shift)
+
+projector._shift_right = wrong
+"""
+
+
+def test_a_fault_in_the_projector_is_found(scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WRONG_ROUNDING)
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1, done.stderr
+    results = json.loads(done.stdout)
+    assert {row["bit_exact"] for row in results["results"]} == {None, True}
+    assert any(row["mismatches"] for row in results["projections"])
+    assert "differ from the golden model" in " ".join((tmp_path / "out" / "report.html").read_text().split())
+
 
 def test_a_fault_in_the_hardware_is_found(scan: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WRONG_SHIFT)
-    done = run("--data", scan, "--out", tmp_path / "out", "--json", PYTHONPATH=str(tmp_path))
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--no-projector", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1, done.stderr
     rows = json.loads(done.stdout)["results"]
     assert [row["bit_exact"] for row in rows] == [None, False, False, False]
@@ -112,8 +161,9 @@ def test_invalid_pixels_are_neither_counts_nor_saturated(scan: Path, tmp_path: P
         detector["data"] = frames
         detector["mask"] = np.zeros(frames.shape[1:], np.uint32)
         detector["mask"][5:7, 9] = 1
-    done = run("--data", marked, "--out", tmp_path / "out", "--json", "--decode", "unbiased")
+    done = run("--data", marked, "--out", tmp_path / "out", "--json", "--decode", "unbiased", "--quick")
     assert done.returncode == 0, done.stderr
+    assert all(row["bit_exact"] is not False for row in json.loads(done.stdout)["projections"])
     rows = json.loads(done.stdout)["results"]
     assert [row["saturated"] for row in rows] == [0, 0, 0, 0]
     frames[:, 3, 4] = frames[:, 5:7, 9] = 0
@@ -124,7 +174,7 @@ def test_invalid_pixels_are_neither_counts_nor_saturated(scan: Path, tmp_path: P
 def test_the_simulated_benchmark_in_short(tmp_path: Path) -> None:
     smse = {}
     for rule in ("midpoint", "unbiased"):
-        done = run("--quick", "--out", tmp_path / rule, "--json", "--decode", rule)
+        done = run("--quick", "--out", tmp_path / rule, "--json", "--decode", rule, "--no-projector")
         assert done.returncode == 0, done.stderr
         rows = {row["codebook"]: row for row in json.loads(done.stdout)["results"]}
         assert {row["scene"] for row in rows.values()} == {"2e7"}
