@@ -41,7 +41,8 @@ class Compressor:
         What one step of a weight stands for, float64 (S',): scale[s] * weights[s] * noise is near an orthonormal
         component, and scale[s] * 2**shift[s] is one step of a coefficient, in units of the noise.
     rows : numpy.ndarray
-        Q, orthonormal in units of the noise: frames are expanded in their space, float64 (S', N).
+        Q, orthonormal in units of the noise: frames are expanded in their space, float32 (S', N), as they are most of
+        a weights file.
     transform : Transform
         What becomes of counts before they are projected.
     frame_shape : tuple of int
@@ -65,7 +66,7 @@ class Compressor:
 
     projection: Projection
     scale: NDArray[np.float64]
-    rows: NDArray[np.float64]
+    rows: NDArray[np.float32]
     transform: Transform
     frame_shape: tuple[int, ...]
     mean: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
@@ -299,7 +300,7 @@ class _Training:
         compressor = Compressor(
             projection=Projection(size, projection.weights, projection.bias, shift),
             scale=np.abs(parts.matrix).max(axis=1) / size.weight_format.maximum,
-            rows=parts.rows,
+            rows=parts.rows.astype(np.float32),
             transform=parts.transform,
             frame_shape=parts.frame_shape,
             mean=parts.mean,
@@ -334,7 +335,7 @@ class _Training:
         self, compressor: Compressor, exact: NDArray[np.float64], taken: NDArray[np.float64]
     ) -> dict[str, float]:
         """Mean squared distance of frames from those of the float components over that of the noise, in its units."""
-        # The rows are orthonormal: coefficients are as far apart as frames.
+        # The rows are orthonormal, to float32: coefficients are as far apart as frames.
         losses = {}
         for name, error in (
             ("loss", taken @ compressor._unmix - self.coefficients),

@@ -11,7 +11,7 @@ weights    int8 or wider    (S', N), W
 bias       int64            (S',), b
 shift      int64            (S',), right shift of a sum, rounded half up
 scale      float64          (S',), values for one step of a weight
-rows       float64          (S', N), Q, the orthonormal components before they were rounded
+rows       float32          (S', N), Q, the orthonormal components before they were rounded
 mean       float64          (N,), mean value of each pixel
 noise      float64          (N,), unit of each pixel, in values
 mask       uint8            frame_shape, 1 at invalid pixels; only if there are any

@@ -43,14 +43,14 @@ def test_report_is_the_distance_of_the_frames(
     variance = transform.noise_variance(transform.inverse(floats)) / parts.noise**2
     noise = np.mean(np.sum((variance @ (parts.rows**2).T), axis=1))
     found = (entry.values(coefficients).reshape(len(values), -1) - floats) / parts.noise
-    assert entry.report["loss"] == pytest.approx(np.mean(np.sum(found**2, axis=1)) / noise, rel=1e-6, abs=1e-12)
+    assert entry.report["loss"] == pytest.approx(np.mean(np.sum(found**2, axis=1)) / noise, rel=1e-6, abs=1e-9)
     assert entry.report["noise_variance"] == pytest.approx(noise / parts.count)
     # Without rounding the outputs: the frame of the float space that the integer matrix maps to the same.
     matrix = entry.projection.weights * entry.scale[:, None]
     seen = (values.reshape(len(values), -1) - parts.mean) @ matrix.T
     exact = np.linalg.solve((matrix * parts.noise) @ parts.rows.T, seen.T).T @ parts.rows * parts.noise + parts.mean
     lost = np.mean(np.sum(((exact - floats) / parts.noise) ** 2, axis=1))
-    assert entry.report["loss_weights"] == pytest.approx(lost / noise, rel=1e-6, abs=1e-12)
+    assert entry.report["loss_weights"] == pytest.approx(lost / noise, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("centred", [True, False])
@@ -121,7 +121,8 @@ def test_what_lies_in_the_space_comes_back_however_coarse_the_weights(weight_bit
     parts = learn(values, 4, transform=Transform(count_bits=8), centred=False)
     entry = quantise(parts, values, weight_bits, 32)
     coefficients = entry.compress(values)[0]
-    np.testing.assert_allclose(entry.values(coefficients), values, atol=1e-9)
+    # To the float32 of the rows.
+    np.testing.assert_allclose(entry.values(coefficients), values, atol=1e-4)
     # The faults: coefficients taken for those of the float components, and the pseudo-inverse of the integers.
     taken = coefficients * entry.step
     for decoder in (parts.rows, np.linalg.pinv(entry.matrix).T):
