@@ -23,11 +23,11 @@ _COLOURS = {"none": "#222222", "sqrt-a": "#1b7837", "sqrt-b": "#2166ac", "sqrt-c
 
 # Huang, Deng, Noonan, Tran, Fahim, Jacobsen, "Matrix factorization approaches to lossy compression of ptychography
 # data": their PCA at 2e7 photons, components from the noisy data; read off their plots.
-_AUTHORS = {
+AUTHORS = {
     "smse": {10: 1.1e-2, 100: 3.4e-3, 300: 2.1e-3, 1000: 1.9e-3, 1500: 1.5e-3, 2000: 1.2e-3, 4000: 1.1e-3},
     "frc_crossing": {10: 0.19, 100: 0.48, 300: 0.83, 1000: 0.73, 1500: 0.69, 2000: 0.74, 4000: 1.0},
 }
-_AUTHORS_SCENE = "2e7"
+AUTHORS_SCENE = "2e7"
 
 _THRESHOLDS = {"two": "two full data sets (SNR 0.4142)", "split": "one data set split in half (SNR 0.2071)"}
 
@@ -262,8 +262,8 @@ def _over_ratio(scene: Scene, rows: list[dict[str, Any]], unencoded: Judgement) 
             style = {"color": _COLOURS.get(label[0], "#e08214"), "ls": "-" if label[1] == "object" else "--"}
             name = f"{label[0]}, components from {'training objects' if label[1] == 'object' else 'the data'}"
             axis.plot([r["components"] for r in line], [r[key] for r in line], marker="o", ms=4, label=name, **style)
-        if scene.name == _AUTHORS_SCENE and key in _AUTHORS:
-            published = _AUTHORS[key]
+        if scene.name == AUTHORS_SCENE and key in AUTHORS:
+            published = AUTHORS[key]
             axis.plot(list(published), list(published.values()), "k:", marker="s", ms=4, label="Huang et al., PCA")
         if base is not None:
             axis.axhline(base, color="#888888", lw=1, label="un-encoded")
