@@ -21,6 +21,8 @@ def publish(out: Path) -> Iterator[Path]:
     ------
     NotADirectoryError
         If `out` is a file.
+    ValueError, IsADirectoryError
+        If something that is no file is in the way of one.
     """
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file: --out takes a directory")
@@ -32,8 +34,7 @@ def publish(out: Path) -> Iterator[Path]:
             yield stage
             written = sorted(stage.iterdir())
             for path in written:
-                if (out / path.name).is_dir():
-                    raise IsADirectoryError(f"{out / path.name} is a directory: a file of that name is to be written")
+                _require_file(out / path.name, "a file of that name is to be written")
             for path in written:
                 os.replace(path, out / path.name)
         finally:
@@ -65,8 +66,7 @@ def publish_file(out: Path, *sources: Path | None) -> Iterator[Path]:
     ValueError, IsADirectoryError, FileNotFoundError
         If `out` cannot be a new file: at once, before any work.
     """
-    if out.is_dir():
-        raise IsADirectoryError(f"{out} is a directory: --out takes a file")
+    _require_file(out, "--out takes a file")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"{out.parent}: no such directory, expected one for --out {out.name}")
     for source in sources:
@@ -83,6 +83,14 @@ def publish_file(out: Path, *sources: Path | None) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _require_file(path: Path, why: str) -> None:
+    """Refuse to replace what is there but no regular file: a directory, a device, a pipe."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: {why}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device, pipe or socket: {why}")
 
 
 @contextmanager
