@@ -185,11 +185,17 @@ def _hardware(compressor: Compressor) -> Callable[[Compressor, NDArray[Any]], Co
     bulk = BulkProjector(block, compressor.projection)
 
     def run(compressor: Compressor, counts: NDArray[Any]) -> Coefficients:
-        result = bulk.run(np.minimum(counts, (1 << input_bits) - 1))
+        result = bulk.run(_limited(counts, input_bits))
         clipped = _clipped(compressor, counts) if book is None else result.clipped
         return Coefficients(result.coefficients, result.saturated.sum(axis=1, dtype=np.uint32), clipped)
 
     return run
+
+
+def _limited(counts: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Counts above the range of so many bits become the largest of it."""
+    limit = (1 << bits) - 1
+    return np.minimum(counts, counts.dtype.type(limit)) if np.iinfo(counts.dtype).max > limit else counts
 
 
 def _clipped(compressor: Compressor, counts: NDArray[Any]) -> NDArray[np.bool_]:

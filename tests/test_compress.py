@@ -303,3 +303,13 @@ def test_an_interrupt_leaves_the_old_file(counts: np.ndarray, weights: Path, tmp
     assert (process.returncode, "interrupted" in stderr) == (130, True)
     assert (tmp_path / "c.h5").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.h5", "frames.h5", "site"]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("bits", [7, 8, 14, 16, 17])
+def test_counts_are_limited_to_any_width(dtype: str, bits: int) -> None:
+    from ptychopress.cli.compress import _limited
+
+    largest = int(np.iinfo(dtype).max)
+    found = _limited(np.array([0, 3, largest], dtype), bits)
+    assert (found.dtype, found.tolist()) == (np.dtype(dtype), [0, 3, min(largest, 2**bits - 1)])
