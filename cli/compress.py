@@ -185,7 +185,8 @@ def _hardware(compressor: Compressor) -> Callable[[Compressor, NDArray[Any]], Co
     bulk = BulkProjector(block, compressor.projection)
 
     def run(compressor: Compressor, counts: NDArray[Any]) -> Coefficients:
-        result = bulk.run(_limited(counts, input_bits))
+        # Flat: a row of pixels may be a frame, or one of many in it.
+        result = bulk.run(_limited(counts, input_bits).reshape(len(counts), -1))
         clipped = _clipped(compressor, counts) if book is None else result.clipped
         return Coefficients(result.coefficients, result.saturated.sum(axis=1, dtype=np.uint32), clipped)
 

@@ -93,7 +93,7 @@ class ProjectionFormat:
         return SQ(self.bias_format.bits + 1)
 
     def leading_axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Axes in front of the one or two that hold a frame's pixels.
+        """Axes in front of the one that holds a frame's pixels or, if it does not, of the two that do.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class Projection:
         Parameters
         ----------
         frames : array_like of int
-            Counts or codes (..., N), or frames (..., rows, columns) of N pixels.
+            Counts or codes (..., N), or frames (..., rows, columns) of N pixels in more than one row.
 
         Returns
         -------

@@ -119,10 +119,11 @@ class Compressor:
             bool (..., S').
         """
         counts = np.asarray(counts)
+        # Flat: the projection cannot tell one row of pixels that is a frame from many.
+        flat = counts.reshape(*_leading(counts.shape, self.frame_shape), self.projection.format.pixels)
         if self.mask is not None:
-            flat = counts.reshape(*_leading(counts.shape, self.frame_shape), self.projection.format.pixels)
-            counts = np.where(self.mask.ravel(), counts.dtype.type(0), flat)
-        return self.projection.project(self.transform.forward(counts))
+            flat = np.where(self.mask.ravel(), counts.dtype.type(0), flat)
+        return self.projection.project(self.transform.forward(flat))
 
     def values(self, coefficients: ArrayLike) -> NDArray[np.float64]:
         """Values (..., *frame_shape) that coefficients (..., S') stand for, float64; NaN at invalid pixels.
@@ -260,7 +261,9 @@ class _Training:
             raise ValueError(f"training values from {flat.min()} to {flat.max()}: expected 0 to {(1 << bits) - 1}")
         self.components = components
         self.values = flat.astype(np.min_scalar_type((1 << bits) - 1), copy=False)
-        self.coefficients = np.concatenate([components.project(part) for part in self._parts(512)])
+        self.coefficients = np.concatenate(
+            [components.project(part.reshape(-1, *components.frame_shape)) for part in self._parts(512)]
+        )
         sample = self.coefficients[np.linspace(0, len(flat) - 1, min(_NOISE_FRAMES, len(flat))).astype(int)]
         variance = components.transform.noise_variance(np.nan_to_num(components.intensity(sample)))
         self.variance = variance.reshape(-1, pixels).mean(axis=0)

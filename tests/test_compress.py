@@ -15,6 +15,7 @@ import numpy as np
 import ptychopress
 import pytest
 from ptychopress.model.pca import learn
+from ptychopress.model.projection import Projection
 from ptychopress.model.quantise import Compressor, quantise
 from ptychopress.model.transform import Transform
 from ptychopress.model.weights import fingerprint, load, save
@@ -313,3 +314,23 @@ def test_counts_are_limited_to_any_width(dtype: str, bits: int) -> None:
     largest = int(np.iinfo(dtype).max)
     found = _limited(np.array([0, 3, largest], dtype), bits)
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), [0, 3, min(largest, 2**bits - 1)])
+
+
+def test_frames_of_one_row_reach_the_hardware_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ptychopress.cli import compress
+    from ptychopress.sim import bulk
+
+    class Model:
+        def __init__(self, block: object, projection: Projection) -> None:
+            self.projection = projection
+
+        def run(self, frames: np.ndarray) -> bulk.BulkCoefficients:
+            return bulk.BulkCoefficients(*self.projection.project(frames), np.zeros(len(frames), np.bool_), 0)
+
+    monkeypatch.setattr(bulk, "BulkProjector", Model)
+    counts = np.random.default_rng(3).poisson(9, (20, 1, 12)).astype(np.uint16)
+    entry = quantise(learn(counts, 3, transform=Transform("counts", 8)), counts)
+    found, expected = compress._hardware(entry)(entry, counts), compress._model(entry, counts)
+    assert [values.shape for values in found] == [(20, 3), (20,), (20,)]
+    for name, values in found._asdict().items():
+        np.testing.assert_array_equal(values, getattr(expected, name))

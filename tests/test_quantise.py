@@ -181,6 +181,18 @@ def test_mean_values_may_train() -> None:
     assert not entry.compress(exposed)[1].any()
 
 
+def test_frames_of_one_row() -> None:
+    # One more than are projected at a time: the last part is a single frame.
+    values = CODES.forward(counts(513))
+    parts, entry = (learn(values.reshape(513, *shape), 8, transform=CODES) for shape in ((1, 63), (7, 9)))
+    row, frame = quantise(parts, values.reshape(513, 1, 63)), quantise(entry, values)
+    found, expected = (e.compress(counts().reshape(-1, *e.frame_shape)) for e in (row, frame))
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+    assert row.compress(counts()[0].reshape(1, 63))[0].shape == (8,)
+    assert row.expand(found[0]).shape == (200, 1, 63)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
