@@ -36,7 +36,7 @@ class Codebook:
         Bin edges, left included, right excluded, levels + 1 of them: from 0, never falling, to
         2**count_bits. Two equal edges make an empty bin, whose code no count gets.
     name : str
-        What reports call it.
+        What reports and the head of the Verilog call it: one line that can be printed.
     noise : Noise
         What a count's sigma is; photon counting by default.
 
@@ -50,7 +50,7 @@ class Codebook:
     Raises
     ------
     ValueError
-        If the edges are no such list.
+        If the edges are no such list, or the name no such line.
 
     References
     ----------
@@ -72,6 +72,8 @@ class Codebook:
     noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name and self.name.isprintable()):
+            raise ValueError(f"the name of a codebook must be one line that can be printed, got {self.name!r}")
         edges = tuple(_whole(f"edges[{k}]", edge) for k, edge in enumerate(self.edges))
         object.__setattr__(self, "edges", edges)
         if len(edges) < 2 or edges[0] != 0:

@@ -4,6 +4,7 @@
 import doctest
 from fractions import Fraction
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -350,6 +351,12 @@ def test_thresholds_and_fixed_levels() -> None:
     assert entry.fixed_levels("midpoint", 0).tolist() == [0, 2, 5]
     with pytest.raises(ValueError, match="needs 2 code bits"):
         entry.thresholds(1)
+
+
+@pytest.mark.parametrize("name", ["", "a\nendmodule", "a\rb", "a\u2028b", "a\x1b[2J", None])
+def test_a_name_is_one_line(name: Any) -> None:
+    with pytest.raises(ValueError, match=r"one line that can be printed, got [^\n]*$"):
+        Codebook((0, 1, 2), name)
 
 
 def test_a_codebook_is_a_value() -> None:

@@ -147,6 +147,15 @@ def test_missing_or_changed_attributes(name: str, tmp_path: Path) -> None:
         weights.load(path)
 
 
+def test_a_name_cannot_break_the_verilog(tmp_path: Path) -> None:
+    path = tmp_path / "w.h5"
+    weights.save(path, compressor())
+    with h5py.File(path, "r+") as file:
+        file["edges"].attrs["name"] = "evil\nendmodule"
+    with pytest.raises(ValueError, match=r"w\.h5 is damaged: the name of a codebook [^\n]*$"):
+        weights.load(path)
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "w.h5"
     weights.save(path, compressor())
