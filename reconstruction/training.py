@@ -107,7 +107,9 @@ def training_image(
         raise FileNotFoundError(f"{path}: no such file, expected a picture (.png) or an array (.npy)")
     try:
         if Path(path).suffix == ".npy":
-            picture = np.load(path)
+            # Not np.load: of an archive of arrays it makes no array.
+            with Path(path).open("rb") as file:
+                picture = np.lib.format.read_array(file)
         else:
             from matplotlib.image import imread
 

@@ -166,6 +166,13 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_an_archive_is_no_picture(tmp_path: Path) -> None:
+    with (tmp_path / "archive.npy").open("wb") as file:
+        np.savez(file, np.eye(20))
+    with pytest.raises(ValueError, match=r"archive\.npy: not a readable picture"):
+        training_image(tmp_path / "archive.npy", (20, 20))
+
+
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
