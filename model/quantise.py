@@ -202,7 +202,8 @@ def quantise(
     Raises
     ------
     ValueError
-        If the transform has no integer values, the values do not fit the components, or a width is out of range.
+        If the transform has no integer values, the values do not fit the components or have no noise, or a width is
+        out of range.
     """
     return _Training(components, training_values).quantise(weight_bits, output_bits, saturate_share)
 
@@ -268,6 +269,8 @@ class _Training:
         variance = components.transform.noise_variance(np.nan_to_num(components.intensity(sample)))
         self.variance = variance.reshape(-1, pixels).mean(axis=0)
         self.noise = float(np.sum(components.rows**2 @ (self.variance / components.noise**2)))
+        if not self.noise > 0:
+            raise ValueError("training values without noise, as of dark frames: the loss has no unit")
         self._sums: tuple[int, Projection, NDArray[np.int64]] | None = None
 
     def _parts(self, size: int) -> list[NDArray[Any]]:

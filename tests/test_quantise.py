@@ -203,6 +203,8 @@ def test_frames_of_one_row() -> None:
         (lambda p, v: quantise(p, v.astype(int) + 256), "training values from .* expected 0 to 255"),
         (lambda p, v: quantise(p, v * np.nan), "training values from nan"),
         (lambda p, v: quantise(p, v[:, 1:]), "frames of shape"),
+        (lambda p, v: quantise(learn(0 * v, 2, transform=CODES), 0 * v), "without noise, as of dark frames"),
+        (lambda p, v: choose_widths(learn(0 * v, 2, transform=CODES), 0 * v, 0.1), "without noise, as of dark frames"),
         (lambda p, v: choose_widths(p, v, 0.0), "max_loss must be a positive share"),
         (lambda p, v: choose_widths(p, v, 1e-15), "out of reach: weights of 16 bits alone cost"),
     ],
