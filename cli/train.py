@@ -17,7 +17,8 @@ from rich.progress import Progress
 
 from ..model.contrast import kappa
 from ..model.pca import FLOOR, Components, StreamingPca, pixel_noise
-from ..model.quantise import Compressor, choose_widths, quantise
+from ..model.projection import ProjectionFormat
+from ..model.quantise import Compressor, choose_widths, quantise, require_loss, require_share
 from ..model.transform import Transform
 from ..model.weights import save
 from ..reconstruction.acquisition import Acquisition, cell_benchmark
@@ -169,6 +170,14 @@ def train(
     if max_loss is not None and (weight_bits is not None or output_bits is not None or saturate_share):
         raise ValueError("--max-loss finds the widths: leave out --weight-bits, --output-bits and --saturate-share")
     transform = _transform(domain, codebook, count_bits, parameter, edges)
+    # Learning takes long: what is wrong with the widths is said before.
+    widths = (8 if weight_bits is None else weight_bits, 16 if output_bits is None else output_bits)
+    ProjectionFormat(
+        pixels=1, components=1, input_bits=transform.input_bits, weight_bits=widths[0], output_bits=widths[1]
+    )
+    require_share(saturate_share)
+    if max_loss is not None:
+        require_loss(max_loss)
     with publish_file(out, data, picture, edges) as stage, progress_bar() as bars:
         if source is Source.DATA:
             if benchmark or match or picture is not None:
@@ -187,7 +196,6 @@ def train(
         if max_loss is not None:
             compressor = choose_widths(learned, sample, max_loss)
         else:
-            widths = (8 if weight_bits is None else weight_bits, 16 if output_bits is None else output_bits)
             compressor = quantise(learned, sample, *widths, saturate_share)
         bars.advance(bar)
         told = _figures(compressor, training, learned)

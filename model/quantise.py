@@ -208,6 +208,18 @@ def quantise(
     return _Training(components, training_values).quantise(weight_bits, output_bits, saturate_share)
 
 
+def require_share(saturate_share: float) -> None:
+    """Raise a ValueError if this is no `saturate_share`."""
+    if not 0 <= saturate_share < 1:
+        raise ValueError(f"saturate_share must lie from 0 to less than 1, got {saturate_share!r}")
+
+
+def require_loss(max_loss: float) -> None:
+    """Raise a ValueError if this is no `max_loss`."""
+    if not 0 < max_loss < np.inf:
+        raise ValueError(f"max_loss must be a positive share of the noise variance, got {max_loss!r}")
+
+
 def choose_widths(components: Components, training_values: ArrayLike, max_loss: float) -> Compressor:
     """The narrowest `quantise` whose `loss` is at most `max_loss`.
 
@@ -219,8 +231,7 @@ def choose_widths(components: Components, training_values: ArrayLike, max_loss: 
     ValueError
         If `max_loss` is not positive, or out of reach with 16 bits.
     """
-    if not 0 < max_loss < np.inf:
-        raise ValueError(f"max_loss must be a positive share of the noise variance, got {max_loss!r}")
+    require_loss(max_loss)
     training = _Training(components, training_values)
     best = np.inf
     for weight_bits in WEIGHT_BITS:
@@ -296,8 +307,7 @@ class _Training:
 
     def quantise(self, weight_bits: int, output_bits: int, saturate_share: float) -> Compressor:
         """Compressor of these widths, with its report."""
-        if not 0 <= saturate_share < 1:
-            raise ValueError(f"saturate_share must lie from 0 to less than 1, got {saturate_share!r}")
+        require_share(saturate_share)
         parts = self.components
         projection, sums = self.sums(weight_bits)
         size = ProjectionFormat(**vars(projection.format) | {"output_bits": output_bits})

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -196,6 +197,29 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     options = [str(scan) if option == "SCAN" else option for option in options]
     assert message in complaint(run(*options, "--out", tmp_path / "weights.h5"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"weight_bits": 1},
+        {"output_bits": 33},
+        {"saturate_share": 1.0},
+        {"saturate_share": float("nan")},
+        {"max_loss": 0.0},
+        {"domain": "counts", "count_bits": 17},
+    ],
+    ids=str,
+)
+def test_widths_are_looked_at_before_learning(
+    options: dict[str, Any], scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ptychopress.cli import train
+
+    monkeypatch.setattr(train, "_from_data", lambda *_: pytest.fail("work has begun"))
+    name = list(options)[-1]
+    with pytest.raises(ValueError, match="input_bits" if name == "count_bits" else name):
+        train.train(tmp_path / "weights.h5", train.Source.DATA, scan, components=4, **options)
 
 
 def test_the_data_are_never_overwritten(scan: Path) -> None:
