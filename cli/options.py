@@ -5,7 +5,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,6 +61,16 @@ def chosen_codebook(
     if not isinstance(values, list):
         raise ValueError(f"{edges}: holds no list, expected bin edges such as [0, 1, 2, 4, 8]")
     return Codebook.from_edges(values, name=re.sub(r"[^\w.-]+", "_", edges.stem))
+
+
+def refuse(where: str, **options: Any) -> None:
+    """Raise a ValueError that names those of the options that were given, neither None nor False, and says `where`."""
+    # By identity: 0 is given, and equals False.
+    given = [
+        f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None and value is not False
+    ]
+    if given:
+        raise ValueError(f"{', '.join(given)}: {where}")
 
 
 def _parsed(parameters: list[str]) -> dict[str, float]:

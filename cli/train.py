@@ -28,7 +28,7 @@ from ..reconstruction.phantom import cell_phantom
 from ..reconstruction.training import matched, noise_free_patterns, probe_pattern, training_image, training_object
 from .console import console, progress_bar
 from .files import publish_file
-from .options import CodebookName, CountBits, DataPath, Edges, JsonOutput, Parameters, chosen_codebook
+from .options import CodebookName, CountBits, DataPath, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 
 _PIECE_BYTES = 1 << 28  # of values in float64 that are decomposed at a time
 _PIECE_FRAMES = 2048  # more make the decomposition slower, not better
@@ -120,12 +120,19 @@ def train(
         bool, typer.Option("--benchmark", help="object: probe and scan of the cell benchmark instead of --data.")
     ] = False,
     photons: Annotated[
-        float, typer.Option("--photons", help="--benchmark: photons on the object, in the whole scan.")
-    ] = 2e7,
-    objects: Annotated[int, typer.Option("--objects", help="object: how many are drawn.", min=1)] = 4,
-    object_seed: Annotated[int, typer.Option("--object-seed", help="object: of the first of them.", min=0)] = 1,
-    phase: Annotated[float, typer.Option("--phase", help="object: largest phase, rad.")] = 0.6,
-    absorption: Annotated[float, typer.Option("--absorption", help="object: largest loss of amplitude, 0 to 1.")] = 0.0,
+        float | None,
+        typer.Option("--photons", help="--benchmark: photons on the object, in the whole scan, 2e7 by default."),
+    ] = None,
+    objects: Annotated[
+        int | None, typer.Option("--objects", help="object: how many are drawn, 4 by default.", min=1)
+    ] = None,
+    object_seed: Annotated[
+        int | None, typer.Option("--object-seed", help="object: of the first of them, 1 by default.", min=0)
+    ] = None,
+    phase: Annotated[float | None, typer.Option("--phase", help="object: largest phase, rad, 0.6 by default.")] = None,
+    absorption: Annotated[
+        float | None, typer.Option("--absorption", help="object: largest loss of amplitude, 0 to 1, 0 by default.")
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option("--object", help="object: a picture, .png or .npy, instead of drawn ones.", metavar="PICTURE"),
@@ -178,16 +185,29 @@ def train(
     require_share(saturate_share)
     if max_loss is not None:
         require_loss(max_loss)
+    drawn = {"objects": objects, "object_seed": object_seed}
+    if source is Source.DATA:
+        strength = {"phase": phase, "absorption": absorption, "object": picture, "match": match}
+        refuse("for --from object", benchmark=benchmark, photons=photons, **drawn, **strength)
+    else:
+        refuse("for --from data: probe and scan are where CXI has them", path=path)
+        if not benchmark:
+            refuse("for --benchmark", photons=photons)
+        if picture is not None:
+            refuse("for drawn objects, --object is a picture", **drawn)
     with publish_file(out, data, picture, edges) as stage, progress_bar() as bars:
         if source is Source.DATA:
-            if benchmark or match or picture is not None:
-                raise ValueError("--benchmark, --match and --object are for --from object")
             training = _from_data(data, path)
         else:
-            if path is not None:
-                raise ValueError("--path is for --from data: probe and scan are where CXI has them")
             size = partial(_count, components, ratio)
-            drawing = _Drawing(objects, object_seed, phase, absorption, picture)
+            drawing = _Drawing(
+                objects=4 if objects is None else objects,
+                seed=1 if object_seed is None else object_seed,
+                phase=0.6 if phase is None else phase,
+                absorption=0.0 if absorption is None else absorption,
+                picture=picture,
+            )
+            photons = 2e7 if photons is None else photons
             training = _from_object(data, benchmark, photons, drawing, match, size)
         count = _count(components, ratio, training.mask)
         learned = _learn(training, transform, count, centred, weighted, bars)
@@ -220,8 +240,7 @@ def _transform(
 ) -> Transform:
     if domain is Domain.CODES:
         return Transform.codes(chosen_codebook(codebook, count_bits, parameter, edges))
-    if codebook is not None or parameter or edges is not None:
-        raise ValueError("--codebook, --parameter and --edges are for --domain codes")
+    refuse("for --domain codes", codebook=codebook, parameter=parameter or None, edges=edges)
     return Transform("counts", 14 if count_bits is None else count_bits)
 
 

@@ -180,8 +180,11 @@ BAD = [
     (["--data", "SCAN", "--ratio", "0.5"], "expected 1 to 576"),
     (["--data", "SCAN", "--benchmark", "--components", "4"], "one of the two"),
     (["--benchmark", "--match", "--components", "4"], "--match needs"),
-    (["--from", "data", "--data", "SCAN", "--match", "--components", "4"], "are for --from object"),
-    (["--data", "SCAN", "--components", "4", "--domain", "counts", "--codebook", "sqrt-a"], "for --domain codes"),
+    (["--from", "data", "--data", "SCAN", "--match", "--components", "4"], "--match: for --from object"),
+    (
+        ["--data", "SCAN", "--components", "4", "--domain", "counts", "--codebook", "sqrt-a"],
+        "--codebook: for --domain codes",
+    ),
     (["--data", "SCAN", "--components", "4", "--weight-bits", "1"], "weight_bits must be"),
     (["--data", "SCAN", "--components", "4", "--max-loss", "1", "--weight-bits", "8"], "finds the widths"),
     (["--data", "SCAN", "--components", "4", "--max-loss", "-1"], "max_loss must be"),
@@ -220,6 +223,36 @@ def test_widths_are_looked_at_before_learning(
     name = list(options)[-1]
     with pytest.raises(ValueError, match="input_bits" if name == "count_bits" else name):
         train.train(tmp_path / "weights.h5", train.Source.DATA, scan, components=4, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(
+            ({"source": "data", name: value}, f"--{name.replace('_', '-')}: for --from object")
+            for name, value in {
+                "benchmark": True,
+                "photons": 2e7,
+                "objects": 4,
+                "object_seed": 0,
+                "phase": 0.6,
+                "absorption": 0.0,
+                "match": True,
+            }.items()
+        ),
+        ({"source": "data", "picture": Path("a.png")}, "--object: for --from object"),
+        ({"photons": 2e7}, "--photons: for --benchmark"),
+        ({"path": "a/b"}, "--path: for --from data"),
+        ({"picture": Path("a.png"), "objects": 4, "object_seed": 1}, "--objects, --object-seed: for drawn objects"),
+    ],
+    ids=str,
+)
+def test_no_option_is_ignored(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    from ptychopress.cli import train
+
+    source = train.Source(options.pop("source", "object"))
+    with pytest.raises(ValueError, match=f"^{message}"):
+        train.train(tmp_path / "weights.h5", source, Path("scan.cxi"), components=4, **options)
 
 
 def test_the_data_are_never_overwritten(scan: Path) -> None:
