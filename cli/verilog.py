@@ -16,7 +16,7 @@ from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncode
 from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
 from ..model.codebook import Codebook, DecodeMethod
 from .files import publish
-from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook
+from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 from .verilog_projector import ProjectorOptions, Target, chosen_hardwired, chosen_projector
 
 
@@ -30,6 +30,20 @@ class Architecture(StrEnum):
     DECODER = "decoder"
     PROJECTOR = "projector"
     HARDWIRED = "hardwired"
+
+
+_SIZES = ("pixels", "components", "input_bits", "weight_bits", "output_bits")
+_CODEBOOK = ("codebook", "count_bits", "parameter", "edges")
+_ENCODER = ("lanes", "input_bits", "method", *_CODEBOOK)
+_TAKES = {
+    Architecture.SHIFT: (*_ENCODER, "core"),
+    Architecture.THRESHOLD: (*_ENCODER, "preload"),
+    Architecture.TABLE: _ENCODER,
+    Architecture.DECODER: ("lanes", "method", "fraction_bits", *_CODEBOOK),
+    Architecture.PROJECTOR: (*_SIZES, "weights", "lanes", "columns", "encoder", "target", *_CODEBOOK),
+    Architecture.HARDWIRED: ("weights", "adders_per_stage"),
+}
+"""Options of each architecture, beside those of all."""
 
 
 class Method(StrEnum):
@@ -70,17 +84,20 @@ def verilog(
         typer.Option("--core", help="Only the combinational core, module sqrt_encoder_core, ports count and code."),
     ] = False,
     preload: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            help="threshold: keep the codebook in the memories' initial values (FPGA), or wait for a table (ASIC)."
+            "--preload/--no-preload",
+            help="threshold: keep the codebook in the memories' initial values (FPGA), or wait for a table (ASIC).",
         ),
-    ] = True,
+    ] = None,
     method: Annotated[
-        Method, typer.Option("--method", help="Rule of the decode levels, in the decoder and beside the Verilog.")
-    ] = Method.MIDPOINT,
+        Method | None,
+        typer.Option("--method", help="Rule of the decode levels, in the decoder and beside the Verilog: midpoint."),
+    ] = None,
     fraction_bits: Annotated[
-        int, typer.Option("--fraction-bits", help="decoder: bits of a level behind the binary point.")
-    ] = 1,
+        int | None,
+        typer.Option("--fraction-bits", help="decoder: bits of a level behind the binary point, 1 by default."),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option("--weights", help="projector, hardwired: weights file of ptychopress train.", metavar="FILE"),
@@ -102,9 +119,9 @@ def verilog(
         bool, typer.Option("--encoder/--no-encoder", help="projector: counts go in, with the codebook's encoder.")
     ] = False,
     target: Annotated[
-        Target,
+        Target | None,
         typer.Option("--target", help="projector: multipliers and memories for any synthesis, or those of an ECP5."),
-    ] = Target.PORTABLE,
+    ] = None,
     adders_per_stage: Annotated[
         int | None,
         typer.Option("--adders-per-stage", help="hardwired: adders between two registers; all by default."),
@@ -121,34 +138,47 @@ def verilog(
     with --weights a third one the table to load. The top level speaks AXI4-Stream. The same options give the
     same files, byte for byte.
     """
-    names_codebook = codebook is not None or count_bits is not None or bool(parameter) or edges is not None
     book = chosen_codebook(codebook, count_bits, parameter, edges)
+    if architecture is Architecture.AUTO:
+        architecture = Architecture.SHIFT if core or allows_shifts(book) else Architecture.THRESHOLD
+    names = {"codebook": codebook, "count_bits": count_bits, "parameter": parameter or None, "edges": edges}
+    sizes = {
+        "pixels": pixels,
+        "components": components,
+        "input_bits": input_bits,
+        "weight_bits": weight_bits,
+        "output_bits": output_bits,
+    }
+    given = names | sizes
+    given |= {"lanes": lanes, "core": core, "preload": preload is not None}
+    given |= {"method": method, "fraction_bits": fraction_bits, "weights": weights, "columns": columns}
+    given |= {"encoder": encoder, "target": target, "adders_per_stage": adders_per_stage}
+    others = {name: value for name, value in given.items() if name not in _TAKES[architecture]}
+    refuse(f"not for --architecture {architecture.value}", **others)
+    if core:
+        refuse("not for --core, which is combinational", lanes=lanes, input_bits=input_bits)
+    method = Method.MIDPOINT if method is None else method
     projector = None
     if architecture in (Architecture.PROJECTOR, Architecture.HARDWIRED):
-        if core:
-            raise ValueError(f"--core is the combinational core of the shift encoder, not of {architecture.value}")
         options = ProjectorOptions(
+            **sizes,
             weights=weights,
-            pixels=pixels,
-            components=components,
-            input_bits=input_bits,
-            weight_bits=weight_bits,
-            output_bits=output_bits,
             lanes=lanes,
             columns=columns,
             encoder=encoder,
-            target=target,
+            target=Target.PORTABLE if target is None else target,
             adders_per_stage=adders_per_stage,
-            codebook=book if names_codebook else None,
+            codebook=book if any(value is not None for value in names.values()) else None,
         )
         chosen = chosen_projector if architecture is Architecture.PROJECTOR else chosen_hardwired
         projector = chosen(options)
         default, block = "ptychopress_projector", AxiStreamTop(projector.block)
     else:
-        if weights is not None or encoder or any(number is not None for number in (pixels, components, columns)):
-            raise ValueError("--weights, --pixels, --components, --columns, --encoder: for --architecture projector")
         lanes = 16 if lanes is None else lanes
-        default, block = _block(book, architecture, core, lanes, input_bits, preload, method, fraction_bits)
+        fraction_bits = 1 if fraction_bits is None else fraction_bits
+        default, block = _block(
+            book, architecture, core, lanes, input_bits, preload is not False, method, fraction_bits
+        )
     module = default if module is None else module
     if not re.fullmatch(r"[A-Za-z_]\w*", module, re.ASCII):
         raise ValueError(f"--module {module}: a Verilog name has letters, digits and _, and starts with no digit")
@@ -182,14 +212,10 @@ def _block(
 ) -> tuple[str, Any]:
     """Name of the top module, and the component."""
     if core:
-        if architecture not in (Architecture.AUTO, Architecture.SHIFT):
-            raise ValueError(f"--core is the combinational core of the shift encoder, not of {architecture.value}")
         return "sqrt_encoder_core", ShiftCore(book)
     if architecture is Architecture.DECODER:
         block = ExpandDecoder(book, lanes=lanes, method=method.value, fraction_bits=fraction_bits)
         return "sqrt_decoder", AxiStreamTop(block)
-    if architecture is Architecture.AUTO:
-        architecture = Architecture.SHIFT if allows_shifts(book) else Architecture.THRESHOLD
     if architecture is Architecture.THRESHOLD:
         encoder = ThresholdEncoder(book, lanes=lanes, input_bits=input_bits, preload=preload)
     else:

@@ -197,10 +197,6 @@ def chosen_hardwired(options: ProjectorOptions) -> ProjectorFiles:
     """Hard-wired projector that the options name."""
     if options.weights is None:
         raise ValueError("a hard-wired projector needs --weights FILE: its weights are constants")
-    sizes = ("pixels", "components", "input_bits", "weight_bits", "output_bits", "lanes", "columns")
-    given = [f"--{name.replace('_', '-')}" for name in sizes if getattr(options, name) is not None]
-    if given or options.encoder or options.codebook is not None:
-        raise ValueError("--weights says all of a hard-wired projector, which takes a whole frame a clock, encoded")
     compressor = load(options.weights)
     size = compressor.projection.format
     if size.pixels > 1024 or size.components > 1024:

@@ -223,7 +223,7 @@ def test_weights_say_all(weights: dict[str, str], tmp_path: Path) -> None:
         (["projector", "--weights", weights["CODES"], "--pixels", "9"], "leave out --pixels"),
         (["projector", "--weights", weights["CODES"], "--codebook", "sqrt-a"], "options of the codebook"),
         (["projector", "--weights", weights["COUNTS"], "--encoder"], "are for counts"),
-        (["hardwired", "--weights", weights["COUNTS"], "--lanes", "9"], "says all of a hard-wired"),
+        (["hardwired", "--weights", weights["COUNTS"], "--lanes", "9"], "--lanes: not for"),
     ):
         done = run("verilog", "--architecture", *options, "--out", tmp_path / "out")
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
@@ -255,9 +255,9 @@ BAD = [
         ["--architecture", "projector", "--pixels", "9", "--components", "1", "--input-bits", "8", "--columns", "0"],
         "columns must be a whole number",
     ),
-    (["--architecture", "projector", "--core"], "--core is"),
+    (["--architecture", "projector", "--core"], "--core: not for --architecture projector"),
     (["--architecture", "hardwired"], "needs --weights"),
-    (["--pixels", "9"], "for --architecture projector"),
+    (["--pixels", "9"], "--pixels: not for --architecture shift"),
     (["--nonsense"], "--nonsense"),
 ]
 
@@ -271,6 +271,45 @@ def test_bad_input_gets_one_line_and_leaves_nothing(options: list[str], message:
     assert len(done.stderr.splitlines()) == 1
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+GIVEN = {
+    "lanes": 2,
+    "input_bits": 16,
+    "core": True,
+    "preload": False,
+    "method": "midpoint",
+    "fraction_bits": 0,
+    "weights": Path("w.h5"),
+    "pixels": 9,
+    "components": 2,
+    "weight_bits": 8,
+    "output_bits": 16,
+    "columns": 4,
+    "encoder": True,
+    "target": "portable",
+    "adders_per_stage": 1,
+    "codebook": "sqrt-b",
+}
+IGNORED = {
+    "shift": ("preload", "fraction_bits", "weights", "pixels", "components", "weight_bits", "output_bits", "columns"),
+    "threshold": ("core", "fraction_bits", "encoder", "target", "adders_per_stage"),
+    "table": ("core", "preload", "fraction_bits"),
+    "decoder": ("core", "preload", "input_bits", "target"),
+    "projector": ("core", "preload", "method", "fraction_bits", "adders_per_stage"),
+    "hardwired": tuple(name for name in GIVEN if name not in ("weights", "adders_per_stage")),
+}
+
+
+@pytest.mark.parametrize(("architecture", "name"), [(key, name) for key, names in IGNORED.items() for name in names])
+def test_no_option_is_ignored(architecture: str, name: str, tmp_path: Path) -> None:
+    from ptychopress.cli import verilog
+
+    option = f"--{name.replace('_', '-')}"
+    with pytest.raises(ValueError, match=f"^{option}: not for --architecture {architecture}$"):
+        verilog.verilog(tmp_path / "out", architecture=verilog.Architecture(architecture), **{name: GIVEN[name]})
+    with pytest.raises(ValueError, match=r"^--lanes: not for --core"):
+        verilog.verilog(tmp_path / "out", core=True, lanes=2)
 
 
 def test_names_cannot_break_the_output(tmp_path: Path) -> None:
