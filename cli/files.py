@@ -12,10 +12,16 @@ from pathlib import Path
 
 
 @contextmanager
-def publish(out: Path) -> Iterator[Path]:
+def publish(out: Path, *stale: str) -> Iterator[Path]:
     """Hand out a directory to write into; its files appear in `out` together when all went well.
 
     Files of the same name are replaced, others in `out` stay. After an error or an interrupt they are as they were.
+
+    Parameters
+    ----------
+    out : Path
+    stale : str
+        Names of files that an earlier run may have left, and that would not fit those written now: they are removed.
 
     Raises
     ------
@@ -33,8 +39,10 @@ def publish(out: Path) -> Iterator[Path]:
         try:
             yield stage
             written = sorted(stage.iterdir())
-            for path in written:
-                _require_file(out / path.name, "a file of that name is to be written")
+            for name in (*stale, *(path.name for path in written)):
+                _require_file(out / name, "a file of that name is to be written or removed")
+            for name in stale:
+                (out / name).unlink(missing_ok=True)
             for path in written:
                 os.replace(path, out / path.name)
         finally:

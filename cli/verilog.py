@@ -189,9 +189,10 @@ def verilog(
         WAIVERS: waivers_text(),
         f"{module}.json": json.dumps(summary, indent=1) + "\n",
     }
-    if projector is not None and (table := projector.table()) is not None:
-        files[f"{module}_table.hex"] = table
-    with publish(out) as stage:
+    table = f"{module}_table.hex"
+    if projector is not None and (words := projector.table()) is not None:
+        files[table] = words
+    with publish(out, *{table} - files.keys()) as stage:
         for name, text in files.items():
             (stage / name).write_text(text, encoding="utf-8")
     if as_json:

@@ -8,6 +8,18 @@ import pytest
 from ptychopress.cli.files import publish, publish_file
 
 
+def test_what_would_not_fit_is_removed_with_the_rest(tmp_path: Path) -> None:
+    for name in ("a", "table", "mine"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(RuntimeError), publish(tmp_path, "table") as stage:
+        raise RuntimeError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "mine", "table"]
+    for _ in range(2):
+        with publish(tmp_path, "table") as stage:
+            (stage / "a").write_text("new")
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "mine": "old"}
+
+
 def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -188,6 +188,17 @@ def test_the_table_beside_the_projector(weights: dict[str, str], tmp_path: Path)
     assert told["ports"]["m_axis"]["tuser_bits"] == {"saturated": [0, 2], "short": 3, "long": 4, "clipped": 5}
 
 
+def test_no_table_of_earlier_weights_stays(tmp_path: Path) -> None:
+    from ptychopress.cli import verilog
+
+    for name in ("mine_table.hex", "other_table.hex"):
+        (tmp_path / name).write_text("0\n")
+    sizes = {"pixels": 2, "components": 1, "input_bits": 2, "lanes": 1, "columns": 1}
+    verilog.verilog(tmp_path, architecture=verilog.Architecture.PROJECTOR, module="mine", **sizes)
+    assert not (tmp_path / "mine_table.hex").exists()
+    assert (tmp_path / "mine.v").exists() and (tmp_path / "other_table.hex").exists()
+
+
 def test_memories_of_the_projector(tmp_path: Path) -> None:
     sizes = ["--pixels", "70", "--components", "30", "--input-bits", "14", "--lanes", "8", "--columns", "3"]
     assert run("verilog", "--architecture", "projector", *sizes, "--out", tmp_path).returncode == 0
