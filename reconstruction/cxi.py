@@ -43,7 +43,7 @@ class Scan:
         Photon counts, uint16 (J, n, n), zero frequency at the centre; 0 where a pixel is invalid.
     mask
         True where a pixel is invalid, bool (n, n): by the file's mask, or because every frame has there the mark of a
-        PILATUS (-1, -2) or EIGER (all bits set, in 32 bit or more).
+        PILATUS (-1, -2) or EIGER (all bits set, in 32 bit or more; or 2^32 - 1 in 64 bit).
     probe
         Illumination, complex64 (n, n), None if the file has none.
     positions
@@ -145,10 +145,16 @@ class _Reader:
 
 def marked(counts: NDArray[Any]) -> NDArray[np.bool_]:
     """Where a detector has written a mark instead of a count."""
-    if counts.dtype.kind == "i":
-        return (counts == -1) | (counts == -2)
+    marks = [-1, -2] if counts.dtype.kind == "i" else []
     # In 16 bit the mark may as well be a pixel that saturates in every frame: that is left to the file's mask.
-    return counts == np.iinfo(counts.dtype).max if counts.dtype.itemsize >= 4 else np.zeros(counts.shape, np.bool_)
+    if counts.dtype.kind == "u" and counts.dtype.itemsize >= 4:
+        marks.append(np.iinfo(counts.dtype).max)
+    if counts.dtype.itemsize == 8:
+        marks.append(0xFFFFFFFF)  # of 32 bit, in a file that is wider
+    found = np.zeros(counts.shape, np.bool_)
+    for mark in marks:
+        found |= counts == mark
+    return found
 
 
 def _read(source: _Reader) -> Scan:

@@ -37,7 +37,7 @@ class FrameFile:
         Rows and columns.
     mask : numpy.ndarray
         Invalid pixels, bool (rows, columns): by the file's mask, or because the first frame has there the mark of a
-        PILATUS (-1, -2) or EIGER (all bits set, in 32 bit or more).
+        PILATUS (-1, -2) or EIGER (all bits set, in 32 bit or more; or 2^32 - 1 in 64 bit).
     """
 
     path: Path

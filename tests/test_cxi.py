@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
-from ptychopress.reconstruction.cxi import Scan, read_cxi
+from ptychopress.reconstruction.cxi import Scan, marked, read_cxi
 from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.metrics import register
 
@@ -136,6 +136,22 @@ def test_frames_and_translations_are_found_under_data_1_too(tmp_path: Path) -> N
     items["entry_1/data_1/data"] = items.pop(DETECTOR + "data")
     items["entry_1/data_1/translation"] = items.pop(TRANSLATION)
     assert read(tmp_path, items).frames.shape == (110, N, N)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "marks"),
+    [
+        ("i2", [-1, -2]),
+        ("i4", [-1, -2]),
+        ("i8", [-1, -2, 2**32 - 1]),
+        ("u2", []),
+        ("u4", [2**32 - 1]),
+        ("u8", [2**32 - 1, 2**64 - 1]),
+    ],
+)
+def test_marks_in_every_width(dtype: str, marks: list[int]) -> None:
+    counts = [0, 1, 32767, 65535 if dtype != "i2" else 2, *marks]
+    assert marked(np.array(counts, dtype)).tolist() == [False] * 4 + [True] * len(marks)
 
 
 def test_missing_file(tmp_path: Path) -> None:
