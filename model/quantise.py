@@ -85,7 +85,11 @@ class Compressor:
             raise ValueError(f"values of {self.transform.input_bits} bits, a projection of {size.input_bits}")
         if int(np.prod(self.frame_shape)) != size.pixels:
             raise ValueError(f"frames of {self.frame_shape}, a projection of {size.pixels} pixels")
-        for name, shape in (("scale", (size.components,)), ("mean", (size.pixels,)), ("noise", (size.pixels,))):
+        for name, shape in (
+            ("scale", (size.components,)),
+            ("mean", (size.pixels,)),
+            ("noise", (size.pixels,)),
+        ):
             array = getattr(self, name)
             if array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} is {array.dtype} {array.shape}, expected finite numbers {shape}")
@@ -203,7 +207,7 @@ def quantise(
     ------
     ValueError
         If the transform has no integer values, the values do not fit the components or have no noise, or a width is
-        out of range.
+        out of range or too small.
     """
     return _Training(components, training_values).quantise(weight_bits, output_bits, saturate_share)
 
@@ -245,7 +249,11 @@ def choose_widths(components: Components, training_values: ArrayLike, max_loss: 
     low, high = 2, _WIDEST
     while low < high:
         middle = (low + high) // 2
-        if training.quantise(weight_bits, middle, 0.0).report["loss"] <= max_loss:
+        try:
+            loss = training.quantise(weight_bits, middle, 0.0).report["loss"]
+        except _NarrowError:
+            loss = np.inf
+        if loss <= max_loss:
             high = middle
         else:
             low = middle + 1
@@ -312,7 +320,7 @@ class _Training:
         projection, sums = self.sums(weight_bits)
         size = ProjectionFormat(**vars(projection.format) | {"output_bits": output_bits})
         low, high = self._extent(projection.weights, sums, saturate_share)
-        shift = _smallest_shift(low, high, size)
+        shift = _smallest_shift(low, high, projection.bias, size)
         compressor = Compressor(
             projection=Projection(size, projection.weights, projection.bias, shift),
             scale=np.abs(parts.matrix).max(axis=1) / size.weight_format.maximum,
@@ -362,15 +370,25 @@ class _Training:
         return losses
 
 
-def _smallest_shift(low: NDArray[np.int64], high: NDArray[np.int64], size: ProjectionFormat) -> NDArray[np.int64]:
-    """Smallest right shift of each component that keeps both ends in range."""
-    shift = np.full(low.shape, size.largest_shift, np.int64)
-    for candidate in range(size.largest_shift - 1, -1, -1):
+class _NarrowError(ValueError):
+    """Coefficients of too few bits."""
+
+
+def _smallest_shift(
+    low: NDArray[np.int64], high: NDArray[np.int64], bias: NDArray[np.int64], size: ProjectionFormat
+) -> NDArray[np.int64]:
+    """Smallest right shift of each component that keeps both ends in range, and bias with half a step."""
+    shift = np.full(low.shape, -1, np.int64)
+    for candidate in range(size.largest_shift, -1, -1):
         half = (1 << candidate) >> 1
-        fits = ((high + half) >> candidate <= size.output_format.maximum) & (
-            (low + half) >> candidate >= size.output_format.minimum
+        fits = (
+            ((high + half) >> candidate <= size.output_format.maximum)
+            & ((low + half) >> candidate >= size.output_format.minimum)
+            & (bias + half <= size.bias_format.maximum)
         )
         shift[fits] = candidate
+    if (shift < 0).any():
+        raise _NarrowError(f"output_bits {size.output_bits} is too small: no shift keeps every coefficient in range")
     return shift
 
 

@@ -97,6 +97,20 @@ def test_shift_is_the_smallest_without_saturation(output_bits: int) -> None:
         assert fits(shift) and (shift == 0 or not fits(shift - 1))
 
 
+def test_half_a_step_fits_beside_the_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So much noise beside so small a range that only a shift would do whose half step is no word of the table.
+    values = np.array([[[1]], [[0]]])
+    parts = learn(values, 1, transform=Transform("counts", 1), noise=np.array([20.78]))
+    with pytest.raises(ValueError, match="output_bits 2 is too small"):
+        quantise(parts, values, 9, 2)
+    for bits in (3, 8):
+        projection = quantise(parts, values, 9, bits).projection
+        assert projection.format.bias_format.holds(projection.preload)
+        assert not projection.project(values)[1].any()
+    monkeypatch.setattr("ptychopress.model.quantise.WEIGHT_BITS", (9,))
+    assert choose_widths(parts, values, 1e3).projection.format.output_bits == 3
+
+
 def test_new_frames_do_not_saturate_either() -> None:
     entry = quantise(*trained(), 8, 8)
     assert entry.compress(counts(2000, seed=5))[1].mean() < 1e-3
