@@ -83,10 +83,11 @@ class Compressor:
             object.__setattr__(self, "noise", np.ones(size.pixels))
         if self.transform.input_bits != size.input_bits:
             raise ValueError(f"values of {self.transform.input_bits} bits, a projection of {size.input_bits}")
-        if int(np.prod(self.frame_shape)) != size.pixels:
+        if min(self.frame_shape, default=0) < 1 or int(np.prod(self.frame_shape)) != size.pixels:
             raise ValueError(f"frames of {self.frame_shape}, a projection of {size.pixels} pixels")
         for name, shape in (
             ("scale", (size.components,)),
+            ("rows", (size.components, size.pixels)),
             ("mean", (size.pixels,)),
             ("noise", (size.pixels,)),
         ):

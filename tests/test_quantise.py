@@ -233,6 +233,10 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     for change, message in (
         ({"transform": Transform()}, "values of 14 bits, a projection of 8"),
         ({"frame_shape": (7, 8)}, "a projection of 63 pixels"),
+        ({"frame_shape": (-7, -9)}, "a projection of 63 pixels"),
+        ({"frame_shape": ()}, "a projection of 63 pixels"),
+        ({"rows": entry.rows[:7]}, r"rows is float32 \(7, 63\), expected finite numbers \(8, 63\)"),
+        ({"rows": entry.rows * np.float32(np.nan)}, "rows is float32"),
         ({"scale": np.ones(7)}, "scale is float64"),
         ({"scale": np.zeros(8)}, "expected more than 0"),
         ({"mean": np.full(63, np.nan)}, "mean is float64"),
