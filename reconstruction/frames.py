@@ -19,7 +19,7 @@ NAMES = ("entry_1/instrument_1/detector_1/data", "entry_1/data_1/data", "entry/d
 """Data sets that are looked for: of CXI, and of NeXus."""
 
 MASKS = ("entry_1/instrument_1/detector_1/mask", "entry/instrument/detector/pixel_mask")
-"""Masks of the same; a pixel with any bit set is invalid."""
+"""Masks for frames that have no `mask` or `pixel_mask` beside them; a pixel with any bit set is invalid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +76,14 @@ class FrameFile:
                 )
             count, shape = data.shape[0], data.shape[1:]
             mask = marked(_read(path, data, slice(0, 1))[0])
-            for name in MASKS:
-                stored: Any = file.get(name)
-                if isinstance(stored, h5py.Dataset):
-                    if stored.shape != shape or stored.dtype.kind not in "iub":
-                        raise ValueError(f"{path}: {name} is {stored.dtype} {stored.shape}, expected integers {shape}")
-                    mask |= stored[()] != 0
+            own = [data.parent.get(name) for name in ("mask", "pixel_mask")]
+            stored = [entry for entry in own if isinstance(entry, h5py.Dataset)]
+            if not stored:
+                stored = [entry for name in MASKS if isinstance(entry := file.get(name), h5py.Dataset)]
+            for entry in stored:
+                if entry.shape != shape or entry.dtype.kind not in "iub":
+                    raise ValueError(f"{path}: {entry.name} is {entry.dtype} {entry.shape}, expected integers {shape}")
+                mask |= entry[()] != 0
             return cls(path, found, count, shape, mask)
 
     def pieces(self, size: int, invalid: NDArray[np.bool_] | None = None) -> Iterator[NDArray[Any]]:

@@ -170,6 +170,18 @@ def test_frames_of_any_hdf5_file(tmp_path: Path) -> None:
     assert "6 frames hold 5 components" in done.stderr
 
 
+@pytest.mark.parametrize("own", ["mask", "pixel_mask", None])
+def test_the_mask_is_that_of_the_frames_detector(own: str | None, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "two.cxi", "w") as file:
+        file["entry_1/instrument_1/detector_1/mask"] = np.eye(5, 4, dtype=np.uint32)
+        detector = file.create_group("entry_1/instrument_1/detector_2")
+        detector["data"] = np.ones((6, 5, 4), np.uint16)
+        if own is not None:
+            detector[own] = np.eye(5, 4, 1, dtype=np.uint32)
+    frames = FrameFile.open(tmp_path / "two.cxi", "entry_1/instrument_1/detector_2/data")
+    np.testing.assert_array_equal(frames.mask, np.eye(5, 4, 0 if own is None else 1, dtype=bool))
+
+
 BAD = [
     (["--components", "4"], "--data FILE.cxi or --benchmark"),
     (["--from", "data", "--components", "4"], "needs --data"),
