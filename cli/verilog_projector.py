@@ -212,9 +212,11 @@ def hex_lines(words: NDArray[np.int64], bits: int) -> str:
     """Words in hexadecimal, two's complement of so many bits, a line each."""
     digits = -(-bits // 4)
     unsigned = words & ((1 << bits) - 1)
-    shifts = 4 * np.arange(digits - 1, -1, -1)
+    letters = np.frombuffer(b"0123456789abcdef", np.uint8)
     text = np.full((len(words), digits + 1), ord("\n"), np.uint8)
-    text[:, :-1] = np.frombuffer(b"0123456789abcdef", np.uint8)[(unsigned[:, None] >> shifts) & 15]
+    # Digit by digit: all at once takes many times the memory of the text.
+    for k in range(digits):
+        text[:, k] = letters[(unsigned >> 4 * (digits - 1 - k)) & 15]
     return text.tobytes().decode()
 
 

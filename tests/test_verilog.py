@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,19 @@ def test_the_table_beside_the_projector(weights: dict[str, str], tmp_path: Path)
         assert stream["tdata_bits"] == 8 * stream["values"] * stream["value_bytes"]
     assert "output [5:0] m_axis_tuser;" in verilog
     assert told["ports"]["m_axis"]["tuser_bits"] == {"saturated": [0, 2], "short": 3, "long": 4, "clipped": 5}
+
+
+def test_a_table_takes_little_memory() -> None:
+    from ptychopress.cli.verilog_projector import hex_lines
+
+    words = np.random.default_rng(2).integers(-(1 << 37), 1 << 37, 50_000)
+    tracemalloc.start()
+    text = hex_lines(words, 38)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert text.splitlines() == [f"{word % (1 << 38):010x}" for word in words.tolist()]
+    # Three times the text, and some integers of 8 bytes for each word.
+    assert peak < 3 * len(text) + 4 * words.nbytes
 
 
 def test_no_table_of_earlier_weights_stays(tmp_path: Path) -> None:
