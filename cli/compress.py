@@ -48,7 +48,7 @@ class Coefficients(NamedTuple):
     coefficients : numpy.ndarray
         int32 (J, S').
     saturated : numpy.ndarray
-        Coefficients at the end of their range, uint32 (J,).
+        Coefficients beyond their range, uint32 (J,).
     clipped : numpy.ndarray
         Whether a count was above the range of codebook or counter, bool (J,).
     """
@@ -142,7 +142,7 @@ def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> di
     }
     meanings = {
         "coefficients": "coefficients of the components, for each frame",
-        "saturated": "coefficients of each frame at the end of their range",
+        "saturated": "coefficients of each frame that were beyond their range",
         "clipped": "1 for a frame with a count above the range",
     }
     data = {}

@@ -172,7 +172,8 @@ def train(
 ) -> None:
     """Learn components of frames, turn them into integers, and write them into a weights file.
 
-    Any number of frames is learned from in bounded memory. The same options give the same weights.
+    Any number of frames is learned from in bounded memory. On one machine, with one number of threads,
+    the same options give the same weights.
     """
     if max_loss is not None and (weight_bits is not None or output_bits is not None or saturate_share):
         raise ValueError("--max-loss finds the widths: leave out --weight-bits, --output-bits and --saturate-share")
