@@ -105,6 +105,12 @@ def demo(
     projector: Annotated[
         bool, typer.Option(help="Compress by principal components too, or show the encoders alone.")
     ] = True,
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep", help="Projector: counts beside codes, components of the frames beside those of training objects."
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Reconstructions side by side.", min=1)] = os.cpu_count() or 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the photon noise.", min=0)] = 1,
     as_json: JsonOutput = False,
@@ -114,9 +120,9 @@ def demo(
     Encoders: every frame goes through the Verilog of sqrt-a, b and c; every code is compared with the golden model;
     frames are rebuilt from the hardware's codes, and the phase is reconstructed from two noise instances.
 
-    Projectors: components are learned from noise-free training objects and from the frames, of counts and of sqrt-b
-    codes; frames go through the Verilog at 6 to 164 pixels a coefficient, as many as a set number of multiplications
-    allows; every coefficient is compared; frames are rebuilt from them and reconstructed.
+    Projectors: components of sqrt-b codes are learned from noise-free training objects; frames go through the Verilog
+    at 6 to 164 pixels a coefficient, as many as a set number of multiplications allows; every coefficient is compared;
+    frames are rebuilt from them and reconstructed.
 
     Writes results.json, report.html and its pictures. Interrupted, it goes on where it was when started again with the
     same options.
@@ -147,7 +153,16 @@ def demo(
                 rows += added
                 if projector and not projections:  # of several doses the first, at which there are published curves
                     projections = project_scene(
-                        scene, unencoded, probe, own, quick=quick, jobs=jobs, resume=resume, bars=bars, report=report
+                        scene,
+                        unencoded,
+                        probe,
+                        own,
+                        quick=quick,
+                        sweep=sweep,
+                        jobs=jobs,
+                        resume=resume,
+                        bars=bars,
+                        report=report,
                     )
         report.verilog = verilog_text(ShiftCore(Codebook.named("sqrt-b")), "sqrt_encoder_core")
         results = {
@@ -155,6 +170,7 @@ def demo(
             "version": __version__,
             "source": str(data or phantom or "built-in phantom"),
             "quick": quick,
+            "sweep": sweep,
             "decode": decode.value,
             "seed": seed,
             "settings": settings,

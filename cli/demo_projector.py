@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from ..model.transform import Transform
 from ..model.weights import fingerprint
 from ..sim.bulk import BulkProjector
 
-RATIOS = (1, 6, 10, 16, 55, 164)
-"""Pixels for each coefficient: those of Huang et al."""
+RATIOS = (6, 10, 16, 55, 164)
+"""Pixels for each coefficient: those of Huang et al., who begin at 1."""
 
 QUICK_RATIOS = (16, 55)
 DOMAINS = ("counts", "sqrt-b")
-"""Raw counts, or codes of this codebook."""
+"""Raw counts, or codes of this codebook; without a sweep only these."""
 
 LANES, COLUMNS = 16, 4
 WEIGHT_BITS, OUTPUT_BITS = 8, 16
@@ -45,6 +45,9 @@ FLOAT_RATIO = 55
 
 MULTIPLICATIONS = 2_400_000_000
 """For each table of weights, what is simulated; frames beyond are left to the golden model."""
+
+LARGEST_WHOLE = 8192
+"""Pixels of a frame up to which 1:1 is tried."""
 
 FEWEST = 8
 """Frames that are simulated whatever they take."""
@@ -117,6 +120,7 @@ def project_scene(
     settings: dict[str, Any],
     *,
     quick: bool,
+    sweep: bool,
     jobs: int,
     resume: Path,
     bars: Progress,
@@ -136,6 +140,8 @@ def project_scene(
         Keyword arguments of `reconstruct`.
     quick : bool
         Few ratios, and components from training objects only.
+    sweep : bool
+        Counts beside codes, components of the frames themselves beside those of training objects, and 1:1.
     jobs : int
         Reconstructions, and copies of the hardware, side by side.
     resume : Path
@@ -147,17 +153,25 @@ def project_scene(
     from ..reconstruction.judgement import judge_one
     from .workers import run_jobs
 
-    sources = ("object",) if quick else ("object", "refined") if scene.refine_probe else ("object", "data")
+    sources = ["object"]
+    if not quick and scene.refine_probe:
+        sources.append("refined")
+    elif not quick and sweep:
+        sources.append("data")
+    ratios = QUICK_RATIOS if quick else RATIOS
+    # At 1:1 it does not matter where components come from; that of a large frame would take hours.
+    whole = (1,) if sweep and not quick and scene.counts[0][0].size <= LARGEST_WHOLE else ()
     rows: list[ProjectionRow] = []
     images: list[np.ndarray] = []
-    for domain in DOMAINS:
+    for domain in DOMAINS if sweep else DOMAINS[-1:]:
         transform = Transform("counts", scene.count_bits) if domain == "counts" else Transform.codes(domain)
         for source in sources:
             # Rebuilt frames are large: no more of them on the disk than are needed at once.
             with tempfile.TemporaryDirectory(dir=resume) as name:
                 work = []
                 lit = replace(scene.acquisition, probe=probe) if source == "refined" else scene.acquisition
-                for row, rebuilt in _compressed(scene, lit, transform, source, quick, jobs, resume, bars):
+                chosen = (*whole, *ratios) if source == "object" else ratios
+                for row, rebuilt in _compressed(scene, lit, transform, source, chosen, jobs, resume, bars):
                     path = Path(name) / f"{len(work)}.npy"
                     buffer = io.BytesIO()
                     np.save(buffer, rebuilt.astype(np.float32))
@@ -178,7 +192,7 @@ def _compressed(
     acquisition: Any,
     transform: Transform,
     source: str,
-    quick: bool,
+    ratios: Sequence[int],
     jobs: int,
     resume: Path,
     bars: Progress,
@@ -186,9 +200,7 @@ def _compressed(
     """For each ratio a row without its figures of the image, and the frames rebuilt (J, n, n), photons."""
     counts = np.where(scene.mask, 0, scene.counts[0])
     pixels = counts[0].size
-    # All components at once; at 1:1 it does not matter where they come from.
-    ratios = [ratio for ratio in (QUICK_RATIOS if quick else RATIOS) if ratio > 1 or source == "object"]
-    ratios = [ratio for ratio in ratios if ratio > 1 or pixels <= 8192]
+    # All components at once.
     most = -(-pixels // min(ratio for ratio in ratios if ratio > 1))
     bar = bars.add_task(f"{scene.name} {transform}, {source}", total=len(ratios) + 1)
     values, components = _learned(scene, acquisition, counts, transform, source, most)
@@ -311,7 +323,7 @@ def _kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np
 def projection_table(rows: list[ProjectionRow]) -> Table:
     """Rows for people."""
     table = Table(box=None, title="Projectors: phase error in rad²; FRC half-bit crossing, Nyquist = 1", min_width=78)
-    for heading in ("values", "from", "S'", "weights", "exact", "simulated", "SMSE", "to un-enc.", "FRC"):
+    for heading in ("values", "from", "S'", "weights", "exact", "sim.", "SMSE", "to un-enc.", "FRC"):
         table.add_column(heading, justify="left" if heading in ("values", "from") else "right", no_wrap=True)
     for row in rows:
         hardware = row.weight_bits is not None
@@ -321,7 +333,7 @@ def projection_table(rows: list[ProjectionRow]) -> Table:
             str(row.components),
             f"{row.weight_bits} bit" if hardware else "float",
             {None: "", True: "yes", False: "NO"}[row.bit_exact],
-            f"{row.simulated} of {row.frames}" if hardware else "",
+            f"{row.simulated / row.frames:.0%}" if hardware else "",
             "" if row.smse is None else f"{row.smse:.2e}",
             f"{row.smse_unencoded:.2e}",
             f"{row.frc_crossing:.3f}",

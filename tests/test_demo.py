@@ -79,7 +79,7 @@ def test_measured_frames_to_report(scan: Path, tmp_path: Path) -> None:
 
 
 def test_measured_frames_through_the_projector(scan: Path, tmp_path: Path) -> None:
-    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick")
+    done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick", "--sweep")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["projections"]
     pixels, frames = 24 * 24, 64
