@@ -704,11 +704,11 @@ def _projector_faults() -> dict[str, Fault]:
         "end lost": (around(LastLost), pauses, "tlast differs"),
         "row moves": (around(PayloadMoves), pauses, "payload changed while waiting"),
         "row hides": (around(ValidFalls), pauses, "tvalid fell"),
-        "ring too long": (instead(RingTooLong), pauses, "values differ"),
-        "ring too short": (instead(RingTooShort), pauses, "values differ"),
+        "ring too long": (instead(RingTooLong), pauses, "values differ|undefined bits"),
+        "ring too short": (instead(RingTooShort), pauses, "values differ|undefined bits"),
         "bias in every beat": (instead(BiasInEveryBeat), pauses, "values differ"),
         "padding counts": (instead(PaddingCounts), pauses, "values differ"),
-        "unused columns shown": (instead(UnusedColumnsShown), pauses, "values differ"),
+        "unused columns shown": (instead(UnusedColumnsShown), pauses, "values differ|undefined bits"),
         "constants early": (instead(ConstantsEarly), pauses, "values differ"),
         "half a step lost": (instead(HalfStepLost), "extremes", "values differ"),
         "coefficient wraps": (instead(Wraps), "extremes", "values differ"),
@@ -738,7 +738,7 @@ def _projector_faults() -> dict[str, Fault]:
         ),
         "silent table error, projector": (around(SilentTableError), reload, "table_error in clocks"),
         "waiting table overwritten": (memory(_always_ready), "table_waits", "words were taken"),
-        "weights not needed": (memory(_always_loaded), "table_needed", "without a table"),
+        "weights not needed": (memory(_always_loaded), "table_needed", "without a table|undefined bits"),
         "no reset, projector": (around(NoReset), "reset_mid_stream", "without a table|survived the reset"),
     }
     return {name: Fault("projector", *fields) for name, fields in faults.items()}

@@ -269,7 +269,7 @@ class Sink:
     def clock(self, now: int) -> None:
         """Take note of the edge that has just come, and drive for the next."""
         if self._valid.value:
-            beat = (int(self._data.value), int(self._user.value), int(self._last.value))
+            beat = tuple(_defined(port) for port in (self._data, self._user, self._last))
             if self._waiting is not None:
                 assert beat == self._waiting, f"payload changed while waiting: {self._waiting} became {beat}"
             if self._pause:
@@ -289,6 +289,13 @@ class Sink:
         if pause != self._pause:
             self._pause = pause
             self._ready.value = int(not pause)
+
+
+def _defined(port: Any) -> int:
+    """Value of a port; a bit that is neither 0 nor 1, as of memory that nobody wrote, is a finding."""
+    bits = port.value
+    assert bits.is_resolvable, f"undefined bits beside tvalid: {port._name} is {bits}"
+    return int(bits)
 
 
 STATES = (
