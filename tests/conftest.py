@@ -45,7 +45,7 @@ def simulator(request: pytest.FixtureRequest) -> Simulator:
 
 @pytest.fixture
 def refused() -> Iterator[None]:
-    """For blocks whose constructor raises: they are never elaborated, of which Amaranth warns when they go."""
+    """For blocks whose constructor raises or that stay unused: Amaranth warns when they go without elaboration."""
     gc.disable()
     yield
     with warnings.catch_warnings():

@@ -316,6 +316,7 @@ def test_counts_are_limited_to_any_width(dtype: str, bits: int) -> None:
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), [0, 3, min(largest, 2**bits - 1)])
 
 
+@pytest.mark.usefixtures("refused")
 def test_frames_of_one_row_reach_the_hardware_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     from ptychopress.cli import compress
     from ptychopress.sim import bulk
