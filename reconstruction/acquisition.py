@@ -32,7 +32,8 @@ class Acquisition:
     Parameters
     ----------
     probe
-        Illumination, complex64 (n, n). Its intensity sums to the photons of a frame without object.
+        Illumination, complex64 (n, n), or (M, n, n) for M incoherent modes, by convention the strongest first. Its
+        intensity sums to the photons of a frame without object.
     positions
         First corner (row, column) of the probe's window in the object array for each of the J frames, in object
         pixels, (J, 2), int64 or float64. Fractional positions are honoured: the probe is shifted within its window.
@@ -52,8 +53,8 @@ class Acquisition:
     def __post_init__(self) -> None:
         probe = np.ascontiguousarray(self.probe, np.complex64)
         positions = np.asarray(self.positions)
-        if probe.ndim != 2 or probe.shape[0] != probe.shape[1] or probe.size == 0:
-            raise ValueError(f"probe: shape {probe.shape}, expected a square (n, n)")
+        if probe.ndim not in (2, 3) or probe.shape[-2] != probe.shape[-1] or probe.size == 0:
+            raise ValueError(f"probe: shape {probe.shape}, expected a square (n, n), or (M, n, n) for M modes")
         if not np.isfinite(probe).all():
             raise ValueError("probe: holds values that are not finite")
         if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
@@ -74,7 +75,12 @@ class Acquisition:
     @property
     def window(self) -> int:
         """Side n of the probe's window and of a frame, in pixels."""
-        return self.probe.shape[0]
+        return self.probe.shape[-1]
+
+    @property
+    def modes(self) -> NDArray[np.complex64]:
+        """The probe as incoherent modes, complex64 (M, n, n), whose intensities add up; M = 1 for a coherent probe."""
+        return self.probe.reshape(-1, self.window, self.window)
 
     @property
     def corners(self) -> NDArray[np.int64]:
@@ -100,7 +106,7 @@ class Acquisition:
     def coverage(self, threshold: float = 0.1) -> NDArray[np.bool_]:
         """Where the scan put light: dose at least `threshold` times the largest, bool (object_shape)."""
         dose = np.zeros(self.object_shape)
-        intensity = np.abs(self.probe) ** 2
+        intensity = np.sum(np.abs(self.modes) ** 2, axis=0)
         n = self.window
         for row, column in self.corners:
             dose[row : row + n, column : column + n] += intensity
@@ -200,7 +206,7 @@ def cell_benchmark(phantom: Phantom, photons: float = 2e7, *, rows: int = 66, co
 def diffract(
     obj: NDArray[np.complexfloating[Any, Any]], acquisition: Acquisition, *, batch_size: int = 64
 ) -> NDArray[np.float32]:
-    """Mean intensities |F{p(r - r_j) o(r)}|^2 of every frame, in photons.
+    """Mean intensities |F{p(r - r_j) o(r)}|^2 of every frame, in photons, summed over the probe's modes.
 
     Parameters
     ----------
@@ -218,19 +224,19 @@ def diffract(
     if obj.shape != acquisition.object_shape:
         raise ValueError(f"object: shape {obj.shape}, expected {acquisition.object_shape}")
     n, corners, shifts = acquisition.window, acquisition.corners, acquisition.shifts
-    frames = np.empty((len(corners), n, n), np.float32)
-    spectrum = np.fft.fft2(acquisition.probe)
+    frames = np.zeros((len(corners), n, n), np.float32)
     frequency = np.fft.fftfreq(n)
     for start in range(0, len(corners), batch_size):
         batch = slice(start, start + batch_size)
         patches = np.stack([obj[r : r + n, c : c + n] for r, c in corners[batch]]).astype(np.complex64)
+        turn = None
         if shifts[batch].any():
             angle = shifts[batch, 0, None, None] * frequency[:, None] + shifts[batch, 1, None, None] * frequency
-            patches *= np.fft.ifft2(spectrum * np.exp(-2j * np.pi * angle))
-        else:
-            patches *= acquisition.probe
-        waves = np.fft.fft2(patches, norm="ortho")
-        frames[batch] = np.fft.fftshift(waves.real**2 + waves.imag**2, axes=(-2, -1))
+            turn = np.exp(-2j * np.pi * angle)
+        for mode in acquisition.modes:
+            moved = mode if turn is None else np.fft.ifft2(np.fft.fft2(mode) * turn)
+            waves = np.fft.fft2((patches * moved).astype(np.complex64, copy=False), norm="ortho")
+            frames[batch] += np.fft.fftshift(waves.real**2 + waves.imag**2, axes=(-2, -1))
     return frames
 
 

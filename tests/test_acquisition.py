@@ -133,6 +133,42 @@ def test_a_fractional_position_moves_the_probe_within_its_window(shift: tuple[fl
     np.testing.assert_allclose(diffract(obj, Acquisition(still, position, obj.shape)), expected, atol=2e-4)
 
 
+def two_modes() -> np.ndarray:
+    return np.stack([2 * PROBE, PROBE * np.linspace(-1, 1, 8)]).astype(np.complex64)
+
+
+@pytest.mark.parametrize(
+    "positions", [raster_scan(3, 3, 2), raster_scan(3, 3, 2)[:-1] + 0.3], ids=["whole", "fraction"]
+)
+def test_modes_add_up_as_intensities(positions: np.ndarray) -> None:
+    obj, modes = random_object((12, 12)), two_modes()
+    frames = diffract(obj, Acquisition(modes, positions, (12, 12)), batch_size=4)
+    single = [diffract(obj, Acquisition(mode, positions, (12, 12))) for mode in modes]
+    np.testing.assert_allclose(frames, single[0] + single[1], rtol=1e-5, atol=1e-6)
+    assert single[1].sum() > 0.01 * single[0].sum()
+
+
+def test_modes_count_in_photons_dose_and_coverage() -> None:
+    acquisition = Acquisition(two_modes(), np.array([[0, 0], [4, 2]]), (12, 12))
+    assert acquisition.window == 8 and acquisition.modes.shape == (2, 8, 8)
+    assert acquisition.photons == pytest.approx(np.sum(np.abs(two_modes().astype(complex)) ** 2), rel=1e-6)
+    scaled = acquisition.scaled(100)
+    assert scaled.photons == pytest.approx(100, rel=1e-5) and scaled.probe.shape == (2, 8, 8)
+    np.testing.assert_allclose(scaled.probe / np.sqrt(100 / acquisition.photons), two_modes(), rtol=1e-5)
+    # The first mode lights the left half of a window, the second the right half.
+    halves = np.zeros((2, 4, 4), np.complex64)
+    halves[0, :, :2], halves[1, :, 2:] = 1, 0.5
+    covered = [Acquisition(halves, np.array([[0, 0]]), (4, 5)).coverage(threshold) for threshold in (0.2, 0.3)]
+    assert covered[0].sum() == 16 and covered[1].sum() == 8
+
+
+def test_one_mode_is_the_coherent_probe() -> None:
+    obj, positions = random_object((12, 12)), raster_scan(2, 2, 3)
+    coherent = Acquisition(PROBE, positions, (12, 12))
+    assert coherent.modes.shape == (1, 8, 8)
+    np.testing.assert_array_equal(diffract(obj, coherent), diffract(obj, Acquisition(PROBE[None], positions, (12, 12))))
+
+
 def test_corners_and_shifts_make_up_the_positions() -> None:
     positions = np.array([[0.0, 2.5], [1.49, 3.51]])
     acquisition = Acquisition(PROBE, positions, (12, 12))
@@ -151,6 +187,9 @@ def test_coverage_is_where_the_probe_went() -> None:
     ("change", "message"),
     [
         ({"probe": np.ones((4, 5))}, r"probe: shape \(4, 5\)"),
+        ({"probe": np.ones(4)}, r"probe: shape \(4,\)"),
+        ({"probe": np.ones((0, 8, 8))}, r"probe: shape \(0, 8, 8\)"),
+        ({"probe": np.ones((1, 2, 8, 8))}, r"probe: shape \(1, 2, 8, 8\), expected a square \(n, n\), or \(M, n, n\)"),
         ({"probe": np.full((8, 8), np.nan)}, "probe: holds values that are not finite"),
         ({"positions": np.zeros((0, 2))}, r"positions: shape \(0, 2\)"),
         ({"positions": np.zeros((3, 3))}, r"positions: shape \(3, 3\)"),
