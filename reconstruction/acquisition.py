@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .phantom import Phantom
+from .probes import gaussian_probe
+from .scans import raster_scan
 
 FULL_SCALE = 16383
 """Largest count of a 14 bit counter."""
@@ -136,24 +138,36 @@ class CellBenchmark:
     region: tuple[slice, slice]
 
 
-def gaussian_probe(size: int = 72, sigma: float = 6.0, phase: float = 0.5) -> NDArray[np.complex64]:
-    """Gaussian illumination exp(-r^2 / (2 sigma^2)) whose phase is `phase` times its amplitude, complex64 (size, size).
+def placed(probe: NDArray[np.complexfloating[Any, Any]], positions: NDArray[Any], *, margin: int = 0) -> Acquisition:
+    """An acquisition with an object array just around a scan pattern and its windows.
 
-    `sigma` is in pixels, `phase` in rad; r is counted from pixel (size / 2, size / 2).
+    Parameters
+    ----------
+    probe
+        Illumination, complex (n, n) or (M, n, n).
+    positions
+        Scan pattern (J, 2), wherever it starts. It is moved by whole pixels.
+    margin
+        Pixels of the object array that no window reaches, on each side: room for positions that are refined.
     """
-    if size < 2 or not sigma > 0:
-        raise ValueError(f"probe of size {size!r} and sigma {sigma!r}: expected size >= 2 and sigma > 0")
-    axis = np.arange(size) - size / 2
-    amplitude = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * sigma**2))
-    return (amplitude * np.exp(1j * phase * amplitude)).astype(np.complex64)
+    if margin < 0:
+        raise ValueError(f"margin: {margin!r}, expected pixels >= 0")
+    corners = np.floor(np.asarray(positions) + 0.5).astype(np.int64)
+    first = corners.min(axis=0) - margin
+    rows, columns = corners.max(axis=0) + probe.shape[-1] + margin - first
+    return Acquisition(probe.astype(np.complex64), positions - first, (int(rows), int(columns)))
 
 
-def raster_scan(rows: int = 66, columns: int = 68, step: int = 5, first: int = 0) -> NDArray[np.int64]:
-    """Corners of a raster scan, line by line, int64 (rows * columns, 2); the first is (first, first)."""
-    if min(rows, columns, step) < 1:
-        raise ValueError(f"raster of {rows} x {columns} positions, step {step}: expected positive integers")
-    grid = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
-    return grid.reshape(-1, 2).astype(np.int64) * step + first
+def in_vacuum(obj: NDArray[np.complexfloating[Any, Any]], shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """An object in the middle of an array of `shape`, vacuum (1) around it, complex64; what does not fit is cut off."""
+    surrounded = np.ones(shape, np.complex64)
+    here, there = [], []
+    for size, extent in zip(obj.shape, shape, strict=True):
+        offset = (extent - size) // 2
+        here.append(slice(max(offset, 0), min(offset + size, extent)))
+        there.append(slice(here[-1].start - offset, here[-1].stop - offset))
+    surrounded[tuple(here)] = obj[tuple(there)]
+    return surrounded
 
 
 def cell_benchmark(phantom: Phantom, photons: float = 2e7, *, rows: int = 66, columns: int = 68) -> CellBenchmark:
