@@ -3,16 +3,22 @@
 """``ptychopress decompress``: coefficients back to frames."""
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import h5py
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.quantise import Compressor
 from ..model.weights import load
+from ..reconstruction.cxi import create_cxi
+from ..reconstruction.scan import Geometry
+from ..reconstruction.scan_files import read_geometry
 from .compress import FORMAT, VERSION, WEIGHTS
 from .console import progress_bar
 from .files import publish_file
@@ -34,18 +40,31 @@ class Type(StrEnum):
 def decompress(
     file: Annotated[Path, typer.Argument(help="File of ptychopress compress.", metavar="FILE")],
     out: Annotated[Path, typer.Option("--out", help="HDF5 file for the frames.", metavar="FILE")],
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            "--scan",
+            help="Scan, usually the file that was compressed, whose positions, probe, wavelength and detector make the"
+            " output a complete CXI file.",
+            metavar="FILE",
+        ),
+    ] = None,
     dtype: Annotated[Type, typer.Option("--dtype", help="Of an intensity.")] = Type.FLOAT32,
     as_json: JsonOutput = False,
 ) -> None:
-    """Turn coefficients back into intensities: photons, NaN at invalid pixels."""
-    with publish_file(out, file) as stage, progress_bar() as bars, _opened(file) as source:
+    """Turn coefficients back into intensities: photons, NaN at invalid pixels, or 0 in a CXI file, which has a mask."""
+    with publish_file(out, file, scan) as stage, progress_bar() as bars, _opened(file) as source:
         compressor = load(file, WEIGHTS)
         coefficients = _coefficients(file, source, compressor)
         frames, shape = len(coefficients), compressor.frame_shape
+        geometry = None if scan is None else _geometry(scan, frames, shape, compressor.mask)
         bar = bars.add_task("decompress", total=frames)
         with h5py.File(stage, "w") as target:
-            data = target.create_dataset(DATA, (frames, *shape), dtype.value, chunks=(1, *shape))
-            data.attrs.update({"long_name": "intensity", "units": "photon"})
+            if geometry is None:
+                data: Any = target.create_dataset(DATA, (frames, *shape), dtype.value, chunks=(1, *shape))
+                data.attrs.update({"long_name": "intensity", "units": "photon"})
+            else:
+                data = create_cxi(target, geometry, dtype.value)
             told = {name: source.attrs[name] for name in ("source", "source_path", "weights_sha256")}
             target.attrs.update({"program": f"ptychopress {__version__}", **told})
             size = max(1, _PIECE_BYTES // (8 * compressor.projection.format.pixels))
@@ -56,7 +75,8 @@ def decompress(
                 except OSError as error:
                     message = f"{file} is damaged: frames {start} to {min(part.stop, frames) - 1} cannot be read"
                     raise ValueError(message) from error
-                data[part] = compressor.expand(piece)
+                intensities = compressor.expand(piece)
+                data[part] = intensities if geometry is None else np.where(geometry.mask, 0, intensities)
                 bars.advance(bar, len(piece))
     if as_json:
         typer.echo(json.dumps({"file": str(out), "data": DATA, "frames": frames, "frame_shape": list(shape)}))
@@ -77,6 +97,17 @@ def _opened(path: Path) -> h5py.File:
     if file.attrs.get("version") != VERSION:
         raise ValueError(f"{path} is of version {file.attrs.get('version')}: this program reads version {VERSION}")
     return file
+
+
+def _geometry(path: Path, frames: int, shape: tuple[int, ...], mask: NDArray[np.bool_] | None) -> Geometry:
+    """All that the scan has beside its frames, of which there are so many; `mask` has the pixels that are not known."""
+    geometry = read_geometry(path)
+    if (len(geometry.positions), *geometry.mask.shape) != (frames, *shape):
+        raise ValueError(
+            f"{path}: {len(geometry.positions)} positions, frames of {geometry.mask.shape}, expected {frames} and"
+            f" {shape}, as in the file of coefficients"
+        )
+    return geometry if mask is None else replace(geometry, mask=geometry.mask | mask)
 
 
 def _coefficients(path: Path, file: h5py.File, compressor: Compressor) -> Any:

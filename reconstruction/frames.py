@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .cxi import marked
+from .hdf5 import Reader, loaded, opened
 
-NAMES = ("entry_1/instrument_1/detector_1/data", "entry_1/data_1/data", "entry/data/data")
-"""Data sets that are looked for: of CXI, and of NeXus."""
+NAMES = ("entry_1/instrument_1/detector_1/data", "entry_1/data_1/data", "entry/data/data", "dp")
+"""Data sets that are looked for: of CXI, of NeXus, of PtychoShelves and ptychodus."""
 
 MASKS = ("entry_1/instrument_1/detector_1/mask", "entry/instrument/detector/pixel_mask")
 """Masks for frames that have no `mask` or `pixel_mask` beside them; a pixel with any bit set is invalid."""
@@ -64,7 +64,7 @@ class FrameFile:
             If it is not HDF5, or has no such data set of integers (J, rows, columns).
         """
         path = Path(path)
-        with _opened(path) as file:
+        with opened(path, "frames in an HDF5 file") as file:
             names = NAMES if name is None else (name,)
             found = next((name for name in names if isinstance(file.get(name), h5py.Dataset)), None)
             if found is None:
@@ -75,16 +75,7 @@ class FrameFile:
                     f"{path}: {found} is {data.dtype} {data.shape}, expected integer photon counts (J, rows, columns)"
                 )
             count, shape = data.shape[0], data.shape[1:]
-            mask = marked(_read(path, data, slice(0, 1))[0])
-            own = [data.parent.get(name) for name in ("mask", "pixel_mask")]
-            stored = [entry for entry in own if isinstance(entry, h5py.Dataset)]
-            if not stored:
-                stored = [entry for name in MASKS if isinstance(entry := file.get(name), h5py.Dataset)]
-            for entry in stored:
-                if entry.shape != shape or entry.dtype.kind not in "iub":
-                    raise ValueError(f"{path}: {entry.name} is {entry.dtype} {entry.shape}, expected integers {shape}")
-                mask |= entry[()] != 0
-            return cls(path, found, count, shape, mask)
+            return cls(path, found, count, shape, first_mask(Reader(path, file), found))
 
     def pieces(self, size: int, invalid: NDArray[np.bool_] | None = None) -> Iterator[NDArray[Any]]:
         """Counts of at most `size` frames at a time, unsigned (..., rows, columns), 0 where a pixel is invalid.
@@ -102,9 +93,9 @@ class FrameFile:
             If a valid pixel has no count, or a frame cannot be read.
         """
         mask = self.mask if invalid is None else self.mask | invalid
-        with _opened(self.path) as file:
+        with opened(self.path, "frames in an HDF5 file") as file:
             for start in range(0, self.count, size):
-                counts = _read(self.path, file[self.name], slice(start, start + size))
+                counts = loaded(self.path, file[self.name], slice(start, start + size))
                 counts[:, mask] = 0
                 if (wrong := marked(counts) | (counts < 0)).any():
                     frame, row, column = np.argwhere(wrong)[0]
@@ -115,18 +106,72 @@ class FrameFile:
                 yield counts.astype(f"u{counts.dtype.itemsize}", copy=False)
 
 
-def _opened(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file, expected frames in an HDF5 file")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: not an HDF5 file, or truncated") from error
+def marked(counts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a detector has written a mark instead of a count."""
+    marks = [-1, -2] if counts.dtype.kind == "i" else []
+    # In 16 bit the mark may as well be a pixel that saturates in every frame: that is left to the file's mask.
+    if counts.dtype.kind == "u" and counts.dtype.itemsize >= 4:
+        marks.append(np.iinfo(counts.dtype).max)
+    if counts.dtype.itemsize == 8:
+        marks.append(0xFFFFFFFF)  # of 32 bit, in a file that is wider
+    found = np.zeros(counts.shape, np.bool_)
+    for mark in marks:
+        found |= counts == mark
+    return found
 
 
-def _read(path: Path, data: Any, part: slice) -> NDArray[Any]:
-    try:
-        return np.asarray(data[part])
-    except OSError as error:
-        # A filter that is not installed, or damaged bytes.
-        raise ValueError(f"{path}: {data.name} cannot be read: {' '.join(str(error).split())}") from error
+def unknown(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where there is no value: a detector's mark or, among floats, NaN."""
+    return np.isnan(values) if values.dtype.kind == "f" else marked(values)
+
+
+def stored_mask(source: Reader, name: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where a pixel is invalid by the masks beside the frames `name`, or else by `MASKS`; bool (rows, columns)."""
+    group = name.rpartition("/")[0]
+    beside = [entry for mask in ("mask", "pixel_mask") if (entry := source.find(f"{group}/{mask}"))]
+    found = np.zeros(shape, np.bool_)
+    for entry in beside or [entry for mask in MASKS if (entry := source.find(mask))]:
+        found |= source.mask(entry, shape=shape)
+    return found
+
+
+def first_mask(source: Reader, name: str) -> NDArray[np.bool_]:
+    """Where a pixel is invalid by the file's masks or has no value in the first frame; bool (rows, columns)."""
+    first = loaded(source.path, source.file[name], 0)
+    return unknown(first) | stored_mask(source, name, first.shape)
+
+
+def read_frames(source: Reader, name: str, mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """All frames of a data set, as a `Scan` holds them.
+
+    Parameters
+    ----------
+    source, name
+        Where the data set is, (J, n, n).
+    mask
+        Pixels that are invalid beside those of the file's mask, bool (n, n).
+
+    Returns
+    -------
+    Frames and mask: uint16 if every value is a whole number, else float32; 0 where the mask is set. Pixels are invalid
+    too that have NaN or a detector's mark in every frame.
+
+    Raises
+    ------
+    ValueError
+        If a valid pixel is neither a count 0 to 65535 nor an intensity >= 0.
+    """
+    frames = loaded(source.path, source.file[name])
+    whole = frames.dtype.kind != "f"
+    mask = mask | stored_mask(source, name, mask.shape) | unknown(frames).all(axis=0)
+    if mask.all():
+        raise ValueError(f"{source.path}: {name} has no valid pixel, expected some outside of the mask")
+    frames[:, mask] = 0
+    least, most = (float(extreme(frames)) for extreme in (np.nanmin, np.nanmax))
+    if least < 0 or not np.isfinite(most) or (whole and most > 65535):
+        raise ValueError(
+            f"{source.path}: {name} holds {least:g} to {most:g}, expected counts 0 to 65535, or floats >= 0, outside of"
+            " invalid pixels"
+        )
+    whole = whole or (most <= 65535 and np.array_equal(frames, np.rint(frames)))
+    return frames.astype(np.uint16 if whole else np.float32, copy=False), mask

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""Reading CXI files: orientation, what is optional, and what is wrong with a bad one."""
+"""Reading and writing CXI files: orientation, what is optional, and what is wrong with a bad one."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 
 pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
-from ptychopress.reconstruction.cxi import Scan, marked, read_cxi
+from ptychopress.reconstruction.cxi import read_cxi, write_cxi
 from ptychopress.reconstruction.engine import reconstruct
+from ptychopress.reconstruction.frames import marked
 from ptychopress.reconstruction.metrics import register
+from ptychopress.reconstruction.scan import Scan
 
 N, WAVELENGTH, DISTANCE, PIXEL = 16, 1.4e-10, 2.0, 75e-6
 OBJECT_PIXEL = WAVELENGTH * DISTANCE / (N * PIXEL)
@@ -138,6 +141,85 @@ def test_frames_and_translations_are_found_under_data_1_too(tmp_path: Path) -> N
     assert read(tmp_path, items).frames.shape == (110, N, N)
 
 
+def test_modes_come_strongest_first(tmp_path: Path) -> None:
+    probe = contents()[SOURCE + "illumination"]
+    modes = np.stack([probe * 0.3, probe[::-1], probe.T * 0.5]).astype(np.complex64)
+    for stored in (modes, modes[None], np.stack([modes, 0 * modes])):
+        items = contents() | {SOURCE + "illumination": stored}
+        np.testing.assert_array_equal(read(tmp_path, items).probe, modes[[1, 2, 0]])
+    assert read(tmp_path, contents() | {SOURCE + "illumination": probe[None]}).probe.shape == (N, N)
+
+
+def test_intensities_are_float32_and_whole_numbers_are_counts(tmp_path: Path) -> None:
+    items = contents()
+    counts = items[DETECTOR + "data"]
+    scan = read(tmp_path, items | {DETECTOR + "data": counts.astype(np.float64)})
+    np.testing.assert_array_equal(scan.counts, counts)
+    intensities = counts + 0.25
+    intensities[:, 3, 4] = np.nan
+    intensities[5, 6, 7] = np.nan
+    scan = read(tmp_path, items | {DETECTOR + "data": intensities})
+    assert scan.frames.dtype == np.float32 and np.argwhere(scan.mask).tolist() == [[3, 4]]
+    assert (scan.frames[:, 3, 4] == 0).all() and np.argwhere(np.isnan(scan.frames)).tolist() == [[5, 6, 7]]
+    assert scan.acquisition().photons == pytest.approx(2e4 + 0.25 * N**2, rel=1e-2)
+    with pytest.raises(ValueError, match="float32 intensities, expected photon counts"):
+        _ = scan.counts
+
+
+@pytest.mark.parametrize("kind", ["counts", "intensities"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_written_is_read_again(tmp_path: Path, kind: str, turned: bool) -> None:
+    items = contents()
+    items[DETECTOR + "mask"][3, 4] = 1
+    items[TRANSLATION][1, 0] -= 0.25 * OBJECT_PIXEL
+    probe = items[SOURCE + "illumination"]
+    items[SOURCE + "illumination"] = np.stack([probe, 0.2 * probe.T])
+    if kind == "intensities":
+        items[DETECTOR + "data"] = items[DETECTOR + "data"] + np.float32(0.25)
+    if turned:  # not along the axes, and pixels that are not square
+        items[DETECTOR + "basis_vectors"] = np.array([[0.6, 1.6], [0.8, -1.2], [0, 0]]) * PIXEL
+        items[DETECTOR + "x_pixel_size"] = 2 * PIXEL
+    scan = read(tmp_path, items)
+    write_cxi(tmp_path / "again.cxi", scan)
+    again = read_cxi(tmp_path / "again.cxi")
+    for field in dataclasses.fields(Scan):
+        written, found = getattr(scan, field.name), getattr(again, field.name)
+        np.testing.assert_allclose(found, written, rtol=1e-12, atol=1e-9, err_msg=field.name)
+        assert getattr(found, "dtype", None) == getattr(written, "dtype", None)
+    with h5py.File(tmp_path / "again.cxi") as file:
+        assert file["entry_1/data_1/data"].chunks == (1, N, N) and file["cxi_version"][()] == 160
+        assert file[SOURCE + "energy"][()] * WAVELENGTH == pytest.approx(1.98644586e-25, rel=1e-8)
+        np.testing.assert_array_equal(file["entry_1/data_1/translation"][()], file[TRANSLATION][()])
+        if not turned:  # the same file, but for the origin of the stage
+            np.testing.assert_allclose(
+                np.diff(file[TRANSLATION], axis=0), np.diff(items[TRANSLATION], axis=0), atol=1e-20
+            )
+
+
+def test_nothing_is_written_without_wavelength_distance_and_pixel(tmp_path: Path) -> None:
+    scan = dataclasses.replace(read(tmp_path, contents()), distance=None, pixel_size=None)
+    (tmp_path / "old.cxi").write_text("old")
+    with pytest.raises(ValueError, match="scan without distance, pixel_size, which a CXI file holds"):
+        write_cxi(tmp_path / "old.cxi", scan)
+    assert (tmp_path / "old.cxi").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("mask", np.zeros((N, 3), bool), r"mask: bool \(16, 3\), expected bool \(n, n\)"),
+        ("probe", np.ones((3, 3), np.complex64), r"probe: shape \(3, 3\), expected \(16, 16\)"),
+        ("positions", np.full((110, 2), np.nan), "positions: .* expected finite numbers"),
+        ("positions", np.zeros((3, 2)), r"frames: uint16 \(110, 16, 16\), expected .* \(3, 16, 16\), one a position"),
+        ("frames", np.zeros((110, N, N), np.int32), "frames: int32"),
+        ("basis", np.zeros((2, 3)), r"basis: shape \(2, 3\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, field: str, value: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(read(tmp_path, contents()), **{field: value})
+
+
 @pytest.mark.parametrize(
     ("dtype", "marks"),
     [
@@ -187,10 +269,16 @@ def change(name: str, edit: Callable[[Any], Any]) -> Callable[[dict[str, Any]], 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (change(DETECTOR + "data", lambda d: d > 0), r"data is bool \(110, 16, 16\), expected square frames"),
+        (change(DETECTOR + "data", lambda d: d - 0.25), r"holds -0.25 to .*, expected .* floats >= 0"),
         (
-            change(DETECTOR + "data", lambda d: d.astype(np.float32)),
-            r"data is float32 \(110, 16, 16\), expected integer",
+            change(DETECTOR + "data", lambda d: np.where(d == d.max(), np.inf, d)),
+            "holds .* to inf, expected .* floats >= 0",
         ),
+        (change(DETECTOR + "data", lambda d: d + np.uint32(65536)), "expected counts 0 to 65535"),
+        (change(DETECTOR + "mask", np.ones_like), "data has no valid pixel"),
+        (change(SOURCE + "illumination", lambda p: p[None, None, None]), r"expected complex \(16, 16\), \(M, 16, 16\)"),
+        (change(SOURCE + "illumination", lambda p: p * np.nan), "illumination holds values that are not finite"),
         (change(DETECTOR + "data", lambda d: d[0]), r"data is uint16 \(16, 16\), expected .* \(J, n, n\)"),
         (change(DETECTOR + "data", lambda d: d[:, :8]), "expected square frames"),
         (change(DETECTOR + "data", lambda d: d.astype(np.int32) - 1), "holds -1 to .*, expected counts 0 to 65535"),
