@@ -54,15 +54,11 @@ class Acquisition:
 
     def __post_init__(self) -> None:
         probe = np.ascontiguousarray(self.probe, np.complex64)
-        positions = np.asarray(self.positions)
+        positions = _checked_positions(self.positions)
         if probe.ndim not in (2, 3) or probe.shape[-2] != probe.shape[-1] or probe.size == 0:
             raise ValueError(f"probe: shape {probe.shape}, expected a square (n, n), or (M, n, n) for M modes")
         if not np.isfinite(probe).all():
             raise ValueError("probe: holds values that are not finite")
-        if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
-            raise ValueError(f"positions: shape {positions.shape}, expected (J, 2), J > 0")
-        if positions.dtype.kind not in "iuf" or not np.isfinite(positions).all():
-            raise ValueError(f"positions: expected finite real numbers, got dtype {positions.dtype}")
         positions = positions.astype(np.float64 if positions.dtype.kind == "f" else np.int64)
         object.__setattr__(self, "probe", probe)
         object.__setattr__(self, "positions", positions)
@@ -115,6 +111,16 @@ class Acquisition:
         return dose >= threshold * dose.max()
 
 
+def _checked_positions(positions: NDArray[Any]) -> NDArray[Any]:
+    """The positions, if they are finite real numbers (J, 2)."""
+    array = np.asarray(positions)
+    if array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
+        raise ValueError(f"positions: shape {array.shape}, expected (J, 2), J > 0")
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise ValueError(f"positions: expected finite real numbers, got dtype {array.dtype}")
+    return array
+
+
 @dataclass(frozen=True)
 class CellBenchmark:
     """The cell benchmark: what is scanned, how, and where the truth lies.
@@ -152,7 +158,7 @@ def placed(probe: NDArray[np.complexfloating[Any, Any]], positions: NDArray[Any]
     """
     if margin < 0:
         raise ValueError(f"margin: {margin!r}, expected pixels >= 0")
-    corners = np.floor(np.asarray(positions) + 0.5).astype(np.int64)
+    corners = np.floor(_checked_positions(positions) + 0.5).astype(np.int64)
     first = corners.min(axis=0) - margin
     rows, columns = corners.max(axis=0) + probe.shape[-1] + margin - first
     return Acquisition(probe.astype(np.complex64), positions - first, (int(rows), int(columns)))

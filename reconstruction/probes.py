@@ -93,7 +93,7 @@ class ZonePlate:
         ------
         ValueError
             If a pixel is wider than the outermost zone, so that the cone misses the detector, or the window is
-            narrower than the cone at the sample.
+            narrower than the cone at the sample, or so narrow that the open ring is no detector pixel wide.
         """
         if size < 2 or not (pixel > 0 and wavelength > 0):
             raise ValueError(
@@ -101,6 +101,12 @@ class ZonePlate:
             )
         if pixel > self.outermost_zone:
             raise ValueError(f"pixel: {pixel!r}, expected at most the outermost zone, {self.outermost_zone!r}")
+        narrowest = 2 * self.outermost_zone / (1 - self.stop_diameter / self.diameter)
+        if size * pixel < narrowest:
+            raise ValueError(
+                f"size: {size!r} makes the window {size * pixel:.3g} m wide, expected at least {narrowest:.3g} m, "
+                "in which the zone plate's open ring is a detector pixel wide"
+            )
         cone = abs(defocus) * wavelength / self.outermost_zone
         if not cone < size * pixel:
             raise ValueError(
@@ -114,8 +120,6 @@ class ZonePlate:
         pupil = _step((self.diameter / 2 - radius) / edge)
         if self.stop_diameter:
             pupil *= _step((radius - self.stop_diameter / 2) / edge)
-        if not pupil.any():
-            raise ValueError(f"size: {size!r}, expected a window in which the open ring is a sample wide")
         focus = np.fft.fftshift(np.fft.ifft2(pupil, norm="ortho"))
         return propagated(focus / np.linalg.norm(focus), defocus, wavelength, pixel)
 

@@ -16,6 +16,8 @@ from ptychopress.reconstruction.acquisition import (
     diffract,
     expose,
     gaussian_probe,
+    in_vacuum,
+    placed,
     raster_scan,
     split_counts,
 )
@@ -27,19 +29,6 @@ PROBE = gaussian_probe(8, 1.5)
 def random_object(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return np.exp(1j * rng.uniform(0, 1, shape)).astype(np.complex64)
-
-
-def test_probe_follows_its_formula() -> None:
-    probe = gaussian_probe()
-    assert probe.shape == (72, 72) and probe.dtype == np.complex64
-    assert probe[36, 36] == pytest.approx(np.exp(0.5j))
-    amplitude = np.exp(-0.5)  # six pixels, one sigma, from the centre
-    assert probe[36, 42] == pytest.approx(amplitude * np.exp(0.5j * amplitude))
-    np.testing.assert_array_equal(probe[30, 36], probe[36, 30])
-
-
-def test_raster_goes_line_by_line() -> None:
-    assert raster_scan(2, 3, step=5, first=-1).tolist() == [[-1, -1], [-1, 4], [-1, 9], [4, -1], [4, 4], [4, 9]]
 
 
 def test_benchmark_is_the_authors_scan() -> None:
@@ -181,6 +170,35 @@ def test_coverage_is_where_the_probe_went() -> None:
     covered = acquisition.coverage(0.4)
     assert covered.sum() == 24 and covered[:6, :4].all()
     assert acquisition.coverage(0.6).sum() == 8  # only the two rows seen twice
+
+
+@pytest.mark.parametrize("positions", [np.array([[-3, 4], [7, -2]]), np.array([[-3.4, 4.2], [7.3, -2.0]])])
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_placed_scan_has_its_object_just_around_it(positions: np.ndarray, margin: int) -> None:
+    acquisition = placed(PROBE, positions, margin=margin)
+    # Corners from (-3, -2) to (7, 4), windows of 8.
+    assert acquisition.object_shape == (18 + 2 * margin, 14 + 2 * margin)
+    assert acquisition.corners.tolist() == [[margin, 6 + margin], [10 + margin, margin]]
+    np.testing.assert_allclose(acquisition.positions - positions, [[3 + margin, 2 + margin]] * 2)
+    assert acquisition.positions.dtype == positions.dtype
+
+
+def test_placed_takes_modes_and_refuses_no_scan() -> None:
+    assert placed(two_modes(), np.array([[0, 0]])).object_shape == (8, 8)
+    with pytest.raises(ValueError, match=r"positions: shape \(0, 2\)"):
+        placed(PROBE, np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="margin: -1"):
+        placed(PROBE, np.array([[0, 0]]), margin=-1)
+
+
+def test_an_object_lies_in_the_middle_of_vacuum() -> None:
+    obj = np.arange(2, 8).reshape(2, 3) * 1j
+    larger = in_vacuum(obj, (5, 6))
+    assert larger.dtype == np.complex64 and larger.shape == (5, 6)
+    np.testing.assert_array_equal(larger[1:3, 1:4], obj)
+    assert (larger == 1).sum() == 24
+    np.testing.assert_array_equal(in_vacuum(obj, (4, 1)), np.array([[1], [3j], [6j], [1]]))
+    np.testing.assert_array_equal(in_vacuum(obj, (2, 3)), obj)
 
 
 @pytest.mark.parametrize(
