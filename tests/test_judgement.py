@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ptychopress.reconstruction.acquisition import Acquisition, gaussian_probe, raster_scan
 from ptychopress.reconstruction.judgement import judge
-from ptychopress.reconstruction.metrics import half_bit
+from ptychopress.reconstruction.metrics import bit_threshold
 from ptychopress.reconstruction.phantom import cell_phantom
 from ptychopress.reconstruction.scene import Scene, simulated
 
@@ -75,8 +75,8 @@ def test_correlation_is_between_the_two_instances(scene: Scene) -> None:
     assert apart.values[5:].mean() < 0.3
     assert apart.crossing < 0.5
     split = judge(replace(scene, frc_kind="split"), (noisy(scene, 3, 0.1), noisy(scene, 4, 0.1)), None).frc
-    assert split.threshold == pytest.approx(half_bit(split.counts, "split"))
-    assert apart.threshold == pytest.approx(half_bit(apart.counts, "two"))
+    assert split.threshold == pytest.approx(bit_threshold(split.counts, "split"))
+    assert apart.threshold == pytest.approx(bit_threshold(apart.counts, "two"))
 
 
 def test_the_two_instances_of_a_simulation_are_independent() -> None:
