@@ -2,9 +2,12 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """The simulated detector: counts, saturation, invalid pixels."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ptychopress
 import pytest
 from ptychopress.reconstruction.acquisition import expose
 from ptychopress.reconstruction.detector import Detector, Exposure
@@ -100,6 +103,22 @@ def test_expose_refuses_frames_of_another_shape() -> None:
         Detector().expose(BRIGHT[0, 0], 0)
     with pytest.raises(ValueError, match="negative values or NaN"):
         Detector().expose(-BRIGHT, 0)
+
+
+def test_documented_snippet() -> None:
+    """The whole chain of docs/simulation.md, from zone plate to frames."""
+    page = Path(ptychopress.__file__).parent / "docs" / "simulation.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    frames, exposure = names["frames"], names["exposure"]
+    assert frames.shape == (150, 64, 64) and frames.dtype == np.float32
+    assert np.isnan(frames[0]).sum() == 21  # pixels nearer than 2.5 to the centre
+    # All the light that the stop lets pass, and 0.02 counts a pixel.
+    mean = names["diffract"](names["obj"], names["acquisition"])
+    expected = mean[:, ~exposure.mask].sum() + 0.02 * (~exposure.mask).sum() * 150
+    assert np.nansum(frames.astype(float)) == pytest.approx(expected, rel=1e-3)
+    assert mean.sum() == pytest.approx(150 * 1e5, rel=1e-3)
 
 
 def test_a_full_count_is_saturated_whatever_came_before() -> None:

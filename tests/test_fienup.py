@@ -2,9 +2,12 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Phase retrieval of an isolated object: recovery, Fienup's theorem, invalid pixels, noise, ambiguities."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ptychopress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +48,14 @@ def test_an_oversampled_object_is_recovered() -> None:
     unit, overlap = OBJECT / np.linalg.norm(OBJECT), np.vdot(found.image, OBJECT)
     plain = found.image * (overlap / abs(overlap)) / np.linalg.norm(found.image)
     assert np.linalg.norm(plain - unit) < 1e-4
+
+
+def test_documented_snippet() -> None:
+    page = Path(ptychopress.__file__).parent / "docs" / "fienup.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert names["error"] < 1e-3
 
 
 def test_frames_need_not_be_square() -> None:

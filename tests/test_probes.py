@@ -2,9 +2,12 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Probes against the optics of textbooks: zone plates, propagation, partial coherence."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ptychopress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -243,3 +246,14 @@ def test_mismatch_of_two_gaussians() -> None:
     assert mismatch(first, 3j * first) < 1e-6
     with pytest.raises(ValueError, match=r"shapes \(64, 64\) and \(8, 8\)"):
         mismatch(first, gaussian_probe(8, 2))
+
+
+def test_documented_mismatches() -> None:
+    page = (Path(ptychopress.__file__).parent / "docs" / "simulation.md").read_text()
+    rows = re.findall(r"`([^`]*1 \+ x[^`]*)` \| ([\d.]+), ([\d.]+), ([\d.]+) \|", page)
+    assert len(rows) == 3
+    zone_plate = PLATE.probe(128, 20e-9, WAVELENGTH, 200e-6)
+    names = {"gaussian_probe": gaussian_probe, "plate": PLATE, "magnified": magnified, "probe": zone_plate}
+    for (expression, *figures), right in zip(rows, (gaussian_probe(), zone_plate, zone_plate), strict=True):
+        for x, figure in zip((0.02, 0.05, 0.1), figures, strict=True):
+            assert f"{mismatch(right, eval(expression, names | {'x': x})):.3f}" == figure
