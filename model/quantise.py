@@ -136,7 +136,7 @@ class Compressor:
         They are means, which `Transform.inverse` turns into intensities without bias.
         """
         coefficients = np.asarray(coefficients, np.float64)
-        values = (coefficients * self.step + self._offset) @ self._decoder * self.noise + self.mean
+        values = (coefficients * self.step + self.offset) @ self._decoder * self.noise + self.mean
         values = values.reshape(*coefficients.shape[:-1], *self.frame_shape)
         if self.mask is not None:
             values[..., self.mask] = np.nan
@@ -168,8 +168,11 @@ class Compressor:
         return self._unmix @ self.rows
 
     @cached_property
-    def _offset(self) -> NDArray[np.float64]:
-        """What the coefficients of the mean are above 0: the rounding of the bias."""
+    def offset(self) -> NDArray[np.float64]:
+        """What coefficients, each times its step, lack to be those of values less their mean, float64 (S',).
+
+        It is the rounding of the bias.
+        """
         return -self.scale * (self.projection.bias + self.projection.weights @ self.mean)
 
 
@@ -335,8 +338,8 @@ class _Training:
         )
         rounded = np.clip((sums + ((np.int64(1) << shift) >> 1)) >> shift, size.output_format.minimum, None)
         rounded = np.minimum(rounded, size.output_format.maximum)
-        exact = sums * compressor.scale + compressor._offset
-        taken = rounded * compressor.step + compressor._offset
+        exact = sums * compressor.scale + compressor.offset
+        taken = rounded * compressor.step + compressor.offset
         report = self._losses(compressor, exact, taken)
         report["saturated"] = float(np.mean(np.abs(rounded * np.exp2(shift) - sums) > np.exp2(shift - 1.0)))
         report |= {"noise_variance": self.noise / parts.count, "training_frames": len(self.values)}

@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
-from ptychopress.reconstruction.engine import AmplitudeLoss, reconstruct
+from ptychopress.reconstruction.engine import reconstruct
+from ptychopress.reconstruction.losses import PoissonLoss
 from ptychopress.reconstruction.metrics import register
 
 SHAPE, N = (34, 34), 16
@@ -42,31 +43,6 @@ def acquisition(step: int = 2) -> Acquisition:
 def error(found: np.ndarray, *, free: bool = False) -> float:
     image = register(truth(), found, INNER, ramp=free, shift=free)
     return float(np.mean(np.abs(image - truth())[INNER] ** 2))
-
-
-def complex_randn(*shape: int) -> Any:
-    return torch.randn(*shape, dtype=torch.complex128, requires_grad=True)
-
-
-@pytest.mark.parametrize("probes", [(), (3,)], ids=["one probe", "one probe a frame"])
-@pytest.mark.parametrize("masked", [False, True])
-def test_gradient_is_that_of_the_loss(probes: tuple[int, ...], masked: bool) -> None:
-    torch.manual_seed(1)
-    obj, probe = complex_randn(7, 6), complex_randn(*probes, 4, 4)
-    amplitudes = torch.rand(3, 4, 4, dtype=torch.float64) + 0.1
-    if masked:
-        amplitudes[0, 1, 2] = amplitudes[2, 0, 0] = -1
-    corners = [(0, 0), (1, 2), (3, 1)]
-    assert torch.autograd.gradcheck(lambda o, p: AmplitudeLoss.apply(o, p, corners, amplitudes, masked), (obj, probe))
-
-
-def test_loss_is_the_sum_written_out() -> None:
-    obj, probe = np.ones((4, 4), complex), np.ones((4, 4), complex)
-    # F{1} on 4 x 4 is 4 at zero frequency and 0 elsewhere: (4 - 3)^2 + 15 (0 - 0.5)^2.
-    amplitudes = torch.full((1, 4, 4), 0.5, dtype=torch.float64)
-    amplitudes[0, 0, 0] = 3
-    loss = AmplitudeLoss.apply(torch.from_numpy(obj), torch.from_numpy(probe), [(0, 0)], amplitudes, False)
-    assert float(loss) == pytest.approx(1 + 15 / 4)
 
 
 def test_noise_free_frames_give_the_object() -> None:
@@ -142,6 +118,89 @@ def test_progress_is_reported_after_each_epoch() -> None:
     assert tuple(step[2] for step in seen) == found.losses
 
 
+@pytest.mark.parametrize("kind", ["exponent", "phase"])
+def test_other_unknowns_give_the_object_too(kind: Any) -> None:
+    wanted = truth() if kind == "exponent" else truth() / np.abs(truth())
+    found = reconstruct(diffract(wanted, acquisition()), acquisition(), epochs=60, batch_size=16, object_kind=kind)
+    assert np.mean(np.abs(register(wanted, found.object, INNER, ramp=False, shift=False) - wanted)[INNER] ** 2) < 2e-4
+    if kind == "phase":
+        np.testing.assert_allclose(np.abs(found.object), 1, rtol=1e-5)
+
+
+def test_a_start_near_the_end_is_better_at_once() -> None:
+    frames = diffract(truth(), acquisition())
+    runs = [reconstruct(frames, acquisition(), epochs=1, batch_size=16, start=start) for start in (None, truth())]
+    assert runs[1].losses[0] < 0.1 * runs[0].losses[0]
+
+
+def test_modes_explain_what_one_probe_cannot() -> None:
+    first = gaussian_probe(N, 2.5)
+    second = 0.5 * first * (np.arange(N) - N / 2)[:, None] / 2.5
+    scan = replace(acquisition(), probe=np.stack([first, second])).scaled(1e5)
+    frames = diffract(truth(), scan)
+    both = reconstruct(frames, scan, epochs=60, batch_size=16)
+    single = reconstruct(frames, replace(scan, probe=scan.probe[0]).scaled(1e5), epochs=60, batch_size=16)
+    assert both.probe.shape == (2, N, N)
+    assert error(both.object) < 5e-4 < error(single.object)
+    assert both.losses[-1] < 0.01 * single.losses[-1]
+
+
+def test_positions_are_refined() -> None:
+    exact = acquisition()
+    moved = np.clip(exact.positions + np.random.default_rng(3).normal(0, 0.5, exact.positions.shape), 0, SHAPE[0] - N)
+    frames = diffract(truth(), replace(exact, positions=moved))
+    kept, refined = (
+        reconstruct(frames, exact, epochs=150, batch_size=16, refine_positions=refine) for refine in (False, True)
+    )
+    np.testing.assert_array_equal(kept.positions, exact.positions)
+
+    def spread(positions: np.ndarray) -> float:
+        off = positions - moved
+        return float(np.std(off - off.mean(axis=0)))
+
+    assert spread(refined.positions) < 0.2 * spread(kept.positions)
+    assert refined.losses[-1] < 0.05 * kept.losses[-1]
+
+
+class _InterruptedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("more", [{}, {"refine_probe": True, "refine_positions": True}], ids=["object", "all"])
+def test_a_checkpoint_goes_on_to_the_same_bits(more: dict[str, Any], tmp_path: Any) -> None:
+    def interrupt(epoch: int, *_: Any) -> None:
+        if epoch == 3:
+            raise _InterruptedError
+
+    frames, path = diffract(truth(), acquisition()), tmp_path / "state.pt"
+    settings = {"epochs": 6, "batch_size": 16, "seed": 3, **more}
+    whole = reconstruct(frames, acquisition(), **settings)
+    with pytest.raises(_InterruptedError):
+        reconstruct(frames, acquisition(), checkpoint=path, progress=interrupt, **settings)
+    seen: list[int] = []
+    resumed = reconstruct(
+        frames, acquisition(), checkpoint=path, progress=lambda epoch, *_: seen.append(epoch), **settings
+    )
+    assert seen == [4, 5, 6]
+    assert resumed.losses == whole.losses
+    for name in ("object", "probe", "positions"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Any) -> None:
+    frames, path = diffract(truth(), acquisition()), tmp_path / "state.pt"
+    reconstruct(frames, acquisition(), epochs=2, checkpoint=path)
+    for other in ({"epochs": 3}, {"epochs": 2, "seed": 1}, {"epochs": 2, "start": truth()}):
+        with pytest.raises(ValueError, match="a checkpoint of other data or settings"):
+            reconstruct(frames, acquisition(), checkpoint=path, **other)
+    with pytest.raises(ValueError, match="a checkpoint of other data or settings"):
+        reconstruct(PoissonLoss(frames), acquisition(), epochs=2, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
+        reconstruct(frames, acquisition(), epochs=2, checkpoint=path)
+
+
 def test_an_interruption_leaves_torch_and_the_inputs_as_they_were() -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -166,8 +225,9 @@ def test_an_interruption_leaves_torch_and_the_inputs_as_they_were() -> None:
         (np.ones((16, N, N)), {"batch_size": 0}, "batch_size: 0"),
         (np.ones((16, N, N)), {"learning_rate": float("nan")}, "learning_rate: nan"),
         (np.ones((16, N, N)), {"probe_learning_rate": -1.0}, "probe_learning_rate: -1.0"),
+        (PoissonLoss(np.ones((16, 8, 8))), {}, "data of 16 frames of 8 pixels a side, expected 16 of 16"),
     ],
 )
-def test_wrong_arguments(frames: np.ndarray, arguments: dict[str, Any], message: str) -> None:
+def test_wrong_arguments(frames: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         reconstruct(frames, acquisition(6), **arguments)
