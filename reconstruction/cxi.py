@@ -15,7 +15,9 @@ What is read, all lengths in metres:
   sample. A file in which rows and columns of the object grow with the scan has basis vectors (0, -p, 0) and
   (-p, 0, 0) and translations (-x, -y, 0).
 
-What is written is all of that.
+What is written is all of that, but for the sign of the translations: they are where the sample stands, as CXI defines
+them and cdtools and ptychodus read them, and their attribute `moved`, "sample", says so to the reader here. With the
+wrong sign frames can be explained as well, by the conjugate of object and probe turned by 180 degrees.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ _SOURCE = "entry_1/instrument_1/source_1/"
 _PROBE = _SOURCE + "illumination"
 _FRAMES = (DATA, "entry_1/data_1/data")
 _TRANSLATIONS = ("entry_1/sample_1/geometry_1/translation", "entry_1/data_1/translation")
+_MOVED = "moved"
 
 
 def read_cxi(path: str | Path) -> Scan:
@@ -80,7 +83,8 @@ def cxi_geometry(source: Reader, frames: int, n: int) -> Geometry:
     # Moving the probe by r turns the wave at detector pixel i by 2 pi r . basis i / (wavelength distance), and a window
     # that starts k pixels further by 2 pi k i / n; basis vectors that are not orthogonal need nothing more.
     extent = wavelength * distance / n
-    positions = translation @ basis / extent
+    sample = source.file[str(source.find(*_TRANSLATIONS))].attrs.get(_MOVED) == "sample"
+    positions = (-translation if sample else translation) @ basis / extent
     return Geometry(
         mask=stored_mask(source, DATA, (n, n)),
         probe=source.probe(_PROBE, n=n) if source.find(_PROBE) else None,
@@ -132,12 +136,13 @@ def create_cxi(file: h5py.File, geometry: Geometry, dtype: DTypeLike) -> Any:
         _DETECTOR + "mask": geometry.mask.astype(np.uint32),
         _SOURCE + "wavelength": wavelength,
         _SOURCE + "energy": PLANCK_TIMES_C / wavelength,
-        _TRANSLATIONS[0]: geometry.positions @ np.linalg.pinv(basis) * (wavelength * distance / n),
+        _TRANSLATIONS[0]: -geometry.positions @ np.linalg.pinv(basis) * (wavelength * distance / n),
     }
     if geometry.probe is not None:
         items[_PROBE] = geometry.probe
     for name, value in items.items():
         file[name] = value
+    file[_TRANSLATIONS[0]].attrs[_MOVED] = "sample"
     data: Any = file.create_dataset(DATA, (count, n, n), dtype, chunks=(1, n, n))
     data.attrs.update({"long_name": "intensity", "units": "photon"})
     for link, name in zip(("data", "translation"), (DATA, _TRANSLATIONS[0]), strict=True):

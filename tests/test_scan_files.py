@@ -190,6 +190,17 @@ def test_lengths(form: Callable[[Path], Any], pixel: Any, wavelength: Any, dista
         assert scan.pixel_size is None
 
 
+def test_what_ptychodus_does_not_know_is_zero(tmp_path: Path) -> None:
+    arguments = ptychodus(tmp_path)
+    with h5py.File(arguments["parameters"], "a") as file:
+        file.attrs["detector_object_distance_m"] = 0.0
+    scan = read_scan(**arguments)
+    assert (scan.distance, scan.pixel_size) == (None, None) and scan.wavelength == pytest.approx(WAVELENGTH, rel=1e-5)
+    with h5py.File(arguments["parameters"], "a") as file:
+        file.attrs["photon_energy_eV"] = 2 * ENERGY  # as newer versions call it
+    assert read_scan(**arguments).wavelength == pytest.approx(WAVELENGTH / 2, rel=1e-5)
+
+
 def test_masks_of_the_frames_file_count(tmp_path: Path) -> None:
     """NaN in every frame, and the mask beside the frames; the geometry knows both without reading all frames."""
     arguments = ptychoshelves(tmp_path)
