@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ptychopress.reconstruction.metrics import (
     FRC,
@@ -73,6 +73,7 @@ def test_phase_takes_its_mean_from_the_support() -> None:
 
 
 @settings(deadline=None, max_examples=20)
+@example((-4.0, 0.0), (0.08203125, 0.078125), 0.0)  # what is left of a ramp may hide the peak of the correlation
 @given(
     st.tuples(st.floats(-6, 6), st.floats(-6, 6)),
     st.tuples(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3)),
@@ -244,7 +245,7 @@ def test_one_curve_is_judged_by_either_criterion() -> None:
     assert falling.crossing == pytest.approx(0.75 + 0.25 * (0.4 - 0.2929) / 0.2, abs=1e-4)
     assert replace(falling, kind="split", bits=1).crossing == pytest.approx(0.75 + 0.25 * (0.4 - 1 / 3) / 0.2)
     assert falling.criterion == "half-bit, two full data sets"
-    assert replace(falling, kind="split", bits=1).criterion == "1-bit, one data set split in half"
+    assert frc(np.eye(4), np.eye(4), kind="split", bits=1).criterion == "1-bit, one data set split in half"
 
 
 def test_resolution_is_a_period_in_the_unit_of_the_pixel() -> None:
@@ -285,7 +286,7 @@ def test_masked_pixels_do_not_count_whatever_they_hold() -> None:
 
 
 def test_unsigned_counts_do_not_wrap() -> None:
-    assert data_mse(np.array([[[1, 2]]], np.uint16), np.array([[[3, 2]]], np.uint16)) == pytest.approx(2)
+    assert data_mse(np.array([[[300, 2]]], np.uint16), np.array([[[0, 2]]], np.uint16)) == pytest.approx(45000)
 
 
 @pytest.mark.parametrize(("mean", "expected"), [(0.01, 0.072), (1, 1.815), (1000, 1.0)])
