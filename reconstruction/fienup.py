@@ -116,8 +116,11 @@ def fienup(
                 image = inside
             else:
                 # Where the constraints hold the output is taken; elsewhere it drives the input against them.
-                holds = support & (measured.real >= 0) if non_negative else support
-                image = np.where(holds, inside, image - np.float32(beta) * measured)
+                holds, output = support, measured
+                if non_negative:
+                    output = measured.real.astype(np.complex64)
+                    holds = support & (output.real >= 0)
+                image = np.where(holds, inside, image - np.float32(beta) * output)
             if progress is not None:
                 progress(done, total, residuals[-1])
         image = _constrained(image, support, non_negative)
