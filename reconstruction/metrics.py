@@ -141,10 +141,11 @@ def _mean_error(
     """Mean over the valid pixels of (scale(I') - scale(I))^2, a frame at a time."""
     if frames.shape != measured.shape:
         raise ValueError(f"frames: shape {frames.shape}, expected {measured.shape} as measured")
+    invalid = np.asarray(False if mask is None else mask, np.bool_)
     try:
-        invalid = np.broadcast_to(np.asarray(False if mask is None else mask, np.bool_), measured.shape)
+        invalid = np.broadcast_to(invalid, measured.shape)
     except ValueError as error:
-        raise ValueError(f"mask: shape {np.shape(mask)}, expected that of a frame or {measured.shape}") from error
+        raise ValueError(f"mask: shape {invalid.shape}, expected that of a frame or {measured.shape}") from error
     total, count = 0.0, 0
     for frame, counts, bad in zip(frames, measured, invalid, strict=True):
         valid = ~(np.isnan(counts) | bad)
