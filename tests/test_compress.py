@@ -19,6 +19,8 @@ from ptychopress.model.projection import Projection
 from ptychopress.model.quantise import Compressor, quantise
 from ptychopress.model.transform import Transform
 from ptychopress.model.weights import fingerprint, load, save
+from ptychopress.reconstruction.cxi import write_cxi
+from ptychopress.reconstruction.scan import Scan
 
 COMMAND = Path(sys.executable).with_name("ptychopress")
 DATA = "entry_1/data_1/data"
@@ -102,6 +104,71 @@ def test_pieces_do_not_show(counts: np.ndarray, weights: Path, tmp_path: Path, m
     with h5py.File(tmp_path / "c.h5") as coefficients, h5py.File(tmp_path / "f.h5") as frames:
         np.testing.assert_array_equal(coefficients["coefficients"][()], expected)
         np.testing.assert_allclose(frames[DATA][()], compressor.expand(expected), rtol=1e-5, atol=1e-5)
+
+
+def scanned(path: Path) -> tuple[Path, Compressor]:
+    """A CXI file with a scan and an invalid pixel, and a compressor that has another one."""
+    rng = np.random.default_rng(8)
+    n, count = 8, 20
+    masks = np.zeros((2, n, n), np.bool_)
+    masks[0, 1, 2], masks[1, 3, 4] = True, True
+    frames = rng.poisson(rng.uniform(0, 40, (n, n)) * rng.uniform(0.5, 2, (count, 1, 1))).astype(np.uint16)
+    probe = (rng.normal(size=(2, n, n)) * [[[2]], [[1]]] + 1j).astype(np.complex64)
+    positions = rng.uniform(0, 20, (count, 2))
+    scan = Scan(
+        frames=np.where(masks[0], 0, frames),
+        mask=masks[0],
+        probe=probe,
+        positions=positions - positions.min(axis=0),
+        wavelength=1.4e-10,
+        distance=2.0,
+        pixel_size=(75e-6, 55e-6),
+    )
+    write_cxi(path, scan)
+    return path, quantise(learn(frames, 5, transform=Transform("counts", 14), mask=masks[1]), frames)
+
+
+def test_with_the_scan_the_frames_are_a_complete_cxi_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ptychopress.cli import compress, decompress
+    from ptychopress.reconstruction import scan_files
+
+    source, compressor = scanned(tmp_path / "scan.cxi")
+    save(tmp_path / "weights.h5", compressor)
+    original = scan_files.read_scan(source)
+    compress.compress(source, tmp_path / "weights.h5", tmp_path / "c.h5")
+    # Frames by threes, and none of the original's beside the first.
+    monkeypatch.setattr(decompress, "_PIECE_BYTES", 8 * original.mask.size * 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(scan_files, "read_frames", None)
+        decompress.decompress(tmp_path / "c.h5", tmp_path / "out.cxi", scan=source)
+    found = scan_files.read_scan(tmp_path / "out.cxi")
+    assert np.argwhere(found.mask).tolist() == [[1, 2], [3, 4]]
+    with h5py.File(tmp_path / "c.h5") as file:
+        expected = compressor.expand(file["coefficients"][()])
+    np.testing.assert_allclose(found.frames, np.where(found.mask, 0, expected), rtol=1e-5, atol=1e-5)
+    for name in ("probe", "positions", "object_pixel", "wavelength", "distance", "pixel_size", "basis"):
+        np.testing.assert_allclose(getattr(found, name), getattr(original, name), atol=1e-9, err_msg=name)
+    with h5py.File(tmp_path / "out.cxi") as file:
+        assert file[DATA].dtype == np.float32 and file[DATA].chunks == (1, 8, 8)
+        assert file.attrs["source"] == "scan.cxi"
+    assert np.isfinite(found.acquisition().photons)
+
+
+def test_a_scan_that_does_not_fit_is_refused(plain: tuple[Path, Path, Compressor], tmp_path: Path) -> None:
+    _, coefficients, _ = plain
+    scan, _ = scanned(tmp_path / "scan.cxi")
+    before = scan.read_bytes()
+    bare = write_frames(tmp_path / "bare.h5", np.zeros((50, 9, 9), np.uint16))
+    for source, message in (
+        (scan, "scan.cxi: 20 positions, frames of (8, 8), expected 50 and (9, 7), as in the file of coefficients"),
+        (bare, "bare.h5: no data set entry_1/instrument_1/detector_1/distance"),
+        (tmp_path / "missing.cxi", "missing.cxi: no such file"),
+        (coefficients, "neither CXI nor"),
+    ):
+        assert message in complaint(run("decompress", coefficients, "--scan", source, "--out", tmp_path / "out.cxi"))
+    assert "which is read" in complaint(run("decompress", coefficients, "--scan", scan, "--out", scan))
+    assert scan.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bare.h5", "scan.cxi"]
 
 
 @pytest.mark.simulator

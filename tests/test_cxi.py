@@ -97,6 +97,16 @@ def test_without_basis_vectors_rows_go_down_and_columns_right(tmp_path: Path) ->
     np.testing.assert_allclose(read(tmp_path, items).positions, scene()[1].positions, atol=1e-6)
 
 
+def test_translations_of_the_sample_are_the_opposite(tmp_path: Path) -> None:
+    items = contents() | {TRANSLATION: -contents()[TRANSLATION]}
+    path = write(tmp_path / "scan.cxi", items)
+    expected = scene()[1].positions
+    np.testing.assert_allclose(read_cxi(path).positions, expected.max(axis=0) - expected, atol=1e-6)
+    with h5py.File(path, "a") as file:
+        file[TRANSLATION].attrs["moved"] = "sample"
+    np.testing.assert_allclose(read_cxi(path).positions, expected, atol=1e-6)
+
+
 def test_fractions_of_a_pixel_are_kept(tmp_path: Path) -> None:
     items = contents()
     items[TRANSLATION][1, 0] -= 0.25 * OBJECT_PIXEL
