@@ -9,11 +9,13 @@ from typing import Any
 
 import h5py
 import numpy as np
+import ptychopress
 import pytest
 from ptychopress.reconstruction.acquisition import diffract
 from ptychopress.reconstruction.scan import Scan
 from ptychopress.reconstruction.scan_files import Names, read_geometry, read_scan
 
+ROOT = Path(ptychopress.__file__).parent
 N, HEIGHT, WIDTH, WAVELENGTH, DISTANCE = 12, 2e-8, 3e-8, 1.4e-10, 2.0
 FIRST = np.array([5, 3])  # of the windows, in the object
 ENERGY = 8856.0  # eV, of 1.4 angstrom
@@ -218,6 +220,19 @@ def test_frames_of_one_file_and_geometry_of_another(tmp_path: Path) -> None:
     scan = read_scan(frames, parameters=original)
     np.testing.assert_array_equal(scan.frames, intensities() + 1)
     np.testing.assert_array_equal(scan.positions, read_scan(original).positions)
+
+
+def test_documented_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in (cxi, ptychoshelves, ptychodus):
+        form(tmp_path)
+    rows, columns = metres(8e-9, 8e-9)
+    write(tmp_path / "own.h5", {"I": intensities(), "y": rows * 1e6, "x": columns * 1e6})
+    example = (ROOT / "docs" / "files.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(example, found)
+    np.testing.assert_allclose(found["scan"].positions, scene()[2] - FIRST, atol=1e-6)
+    np.testing.assert_array_equal(read_scan("copy.cxi").frames, intensities())
 
 
 def test_an_unknown_format_says_what_is_known(tmp_path: Path) -> None:
