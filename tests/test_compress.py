@@ -150,6 +150,9 @@ def test_with_the_scan_the_frames_are_a_complete_cxi_file(tmp_path: Path, monkey
         np.testing.assert_allclose(getattr(found, name), getattr(original, name), atol=1e-9, err_msg=name)
     with h5py.File(tmp_path / "out.cxi") as file:
         assert file[DATA].dtype == np.float32 and file[DATA].chunks == (1, 8, 8)
+        # As other programs find it, to whom NaN would be poison.
+        assert np.argwhere(file["entry_1/instrument_1/detector_1/mask"]).tolist() == [[1, 2], [3, 4]]
+        np.testing.assert_array_equal(file[DATA], found.frames)
         assert file.attrs["source"] == "scan.cxi"
     assert np.isfinite(found.acquisition().photons)
 
