@@ -24,6 +24,8 @@ from .intervals import Intervals
 BACKGROUND = 0.01
 """Photons that count likelihoods add to every mean: a photon where the model is dark is unlikely, not impossible."""
 
+_VALUE_STEPS = 32  # of a table over values, for each unit
+
 
 class Loss(Protocol):
     """Data of a scan of J frames of n x n pixels, and how badly intensities fit them.
@@ -203,11 +205,17 @@ class IntervalLoss:
 
 
 class CoefficientLoss:
-    """Squared distance of a model's coefficients from those that were sent, frames never being expanded.
+    """Coefficients of components, frames never being expanded but for those of a batch.
 
-    A model's intensities I give the mean values f(I) = E[transform(Poisson(I))]; rows w of the projection give
-    W f(I), in units of the noise, which is compared with the coefficients. Rows that are not orthogonal, such as
-    rounded weights, are made so first, so that the noise of every number compared is that of a pixel.
+    A model's intensities I give the mean values f(I) = E[transform(Poisson(I))] that its coefficients would come from.
+    Of a frame the coefficients tell what lies in the space of the components. What lies outside is the model's own,
+    drawn a little to 0, where it would be if the components described the sample wholly. The frame so completed is
+    compared by its Poisson deviance. This is expectation-maximisation (Dempster, Laird, Rubin, J. R. Stat. Soc. B 39,
+    1, 1977), a step of the maximisation for each expectation: the gradient is that of the deviance with the completed
+    frame held, while the value is how far the model's coefficients are from those that were sent, squared, in units of
+    the noise of a pixel.
+
+    Rows that are not orthogonal, such as rounded weights, are made so first.
 
     Parameters
     ----------
@@ -216,59 +224,85 @@ class CoefficientLoss:
     source
         What made them: `Compressor` for the integers of the hardware, whose rounded weights the model then has too;
         `Components` for floating point.
+    prior
+        How far what lies outside the components is drawn, from 0, not at all, to 1, as if they described every frame:
+        that is what expanding frames first comes to.
+    background
+        Photons added to every mean.
 
     Raises
     ------
     ValueError
-        If the coefficients do not fit what made them, or its frames are not square.
+        If the coefficients do not fit what made them, its frames are not square, or its rows depend on each other.
     """
 
-    def __init__(self, coefficients: ArrayLike, source: Compressor | Components) -> None:
+    def __init__(
+        self,
+        coefficients: ArrayLike,
+        source: Compressor | Components,
+        *,
+        prior: float = 0.1,
+        background: float = BACKGROUND,
+    ) -> None:
         sent = np.asarray(coefficients, np.float64)
         count = len(source.rows)
         if sent.ndim != 2 or sent.shape[1] != count:
             raise ValueError(f"coefficients: shape {sent.shape}, expected (J, {count}) as their components have it")
         _require_square((len(sent), *source.frame_shape))
+        if not 0 <= prior <= 1:
+            raise ValueError(f"prior: {prior!r}, expected 0 to 1")
         rows = source.rows
         if isinstance(source, Compressor):
             # What the integer weights give of the values less their mean, in units of the noise.
             sent = sent * source.step + source.offset
             rows = source.matrix
         # rows = lower @ orthonormal: coefficients of the orthonormal rows, one equation for another.
-        orthonormal, upper = np.linalg.qr(rows.astype(np.float64).T)
+        orthonormal, upper = np.linalg.qr(rows.T)
         if np.linalg.cond(upper) > 1e6:
-            raise ValueError(
-                "components: two of the weights' rows are the same, or one is 0: expected independent rows"
-            )
+            raise ValueError("components: rows of weights depend on each other: expected independent ones")
         sent = np.linalg.solve(upper.T, sent.T).T
-        noise, mean = (np.asarray(a, np.float64).reshape(source.frame_shape) for a in (source.noise, source.mean))
-        # What the coefficients of the mean are is taken from the data instead of from every model.
-        sent = sent + (mean / noise).ravel() @ orthonormal
-        weights = orthonormal.T.reshape(-1, *source.frame_shape) / noise
+        shape = source.frame_shape
         self.coefficients = torch.from_numpy(sent.astype(np.float32))
-        self.weights = torch.from_numpy(_corner_first(weights.astype(np.float32)).reshape(count, -1).copy())
+        self.rows = _stored_rows(orthonormal.T.reshape(-1, *shape))
+        self.noise, self.mean = (_stored_rows(np.reshape(a, (1, *shape)))[0] for a in (source.noise, source.mean))
+        mask = source.mask
+        self.invalid = None if mask is None or not mask.any() else torch.from_numpy(_corner_first(mask[None])[0])
         self.curve = MeanValue(source.transform)
-        self.frames, self.window = len(sent), source.frame_shape[0]
+        self.frames, self.window = len(sent), shape[0]
         self.size = sent.size
+        self.prior, self.background = prior, background
 
     def evaluate(self, intensity: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Loss`."""
-        values, slopes = self.curve.evaluate(intensity)
-        residual = torch.addmm(
-            self.coefficients.index_select(0, index), values.reshape(len(index), -1), self.weights.T, beta=-1
-        )
-        gradient = (residual @ self.weights).view(intensity.shape).mul_(slopes).mul_(2)
-        return torch.dot(residual.view(-1), residual.view(-1)), gradient
+        completed, value = self.complete(intensity, index)
+        gradient = _deviance(completed, intensity + self.background)[1]
+        if self.invalid is not None:
+            gradient.masked_fill_(self.invalid, 0.0)
+        return value, gradient
+
+    def complete(self, intensity: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames that have the coefficients sent, else the model's: photons, float32 (B, n, n); and the value."""
+        values = self.curve.values(intensity).reshape(len(index), -1).sub(self.mean).div_(self.noise)
+        own = values @ self.rows.T
+        sent = self.coefficients.index_select(0, index)
+        rest = 1 - self.prior
+        outside = torch.addmm(values, torch.sub(sent, own, alpha=rest), self.rows, beta=rest)
+        residual = own.sub_(sent)
+        completed = self.curve.intensities(outside.mul_(self.noise).add_(self.mean))
+        return completed.view(intensity.shape), torch.dot(residual.view(-1), residual.view(-1))
 
     def to(self, device: str) -> CoefficientLoss:
         """See `Loss`."""
-        self.coefficients, self.weights = self.coefficients.to(device), self.weights.to(device)
+        for name in ("coefficients", "rows", "noise", "mean"):
+            setattr(self, name, getattr(self, name).to(device))
+        if self.invalid is not None:
+            self.invalid = self.invalid.to(device)
         self.curve.to(device)
         return self
 
 
 class MeanValue:
-    """f(I) = E[transform(Poisson(I))] and its derivative, from a table over the root of I.
+    """f(I) = E[transform(Poisson(I))], its derivative and its inverse, from tables.
 
     Parameters
     ----------
@@ -277,32 +311,52 @@ class MeanValue:
     """
 
     def __init__(self, transform: Transform) -> None:
-        self.table: torch.Tensor | None = None
-        if transform.kind != "counts":
+        self.plain = transform.kind == "counts"
+        if not self.plain:
             curve = transform.curve
             self.steps = float(1 / curve.root[1])
             self.table = torch.from_numpy(curve.mean.astype(np.float32))
-            self.rise = torch.from_numpy(np.diff(curve.mean).astype(np.float32))
+            self.first = float(curve.mean[0])
+            values = np.arange(self.first, curve.mean[curve.top] + 1 / _VALUE_STEPS, 1 / _VALUE_STEPS)
+            self.inverse = torch.from_numpy(transform.inverse(values).astype(np.float32))
 
-    def evaluate(self, intensity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean values and their derivatives for intensities of any shape, both float32 of that shape."""
-        if self.table is None:
-            return intensity, torch.ones_like(intensity)
-        # Far in the dark f is straight: the floor only keeps 0 / 0 out.
-        place = intensity.clamp(min=1e-12).sqrt_().mul_(self.steps)
-        cell = place.to(torch.int32).clamp_(max=len(self.table) - 2)
-        low = self.table.index_select(0, cell.reshape(-1)).view(cell.shape)
-        rise = self.rise.index_select(0, cell.reshape(-1)).view(cell.shape)
-        # Beyond the table every count is at the end of its range.
-        inside = (place - cell).clamp_(max=1.0)
-        values = low.addcmul_(rise, inside)
+    def values(self, intensity: torch.Tensor) -> torch.Tensor:
+        """Mean values of intensities (photons) of any shape, float32 of that shape."""
+        if self.plain:
+            return intensity.clone()
+        return _interpolated(self.table, intensity.sqrt().mul_(self.steps))[0]
+
+    def slopes(self, intensity: torch.Tensor) -> torch.Tensor:
+        """Derivative of the mean values for the intensities, more than 0, float32 of any shape."""
+        if self.plain:
+            return torch.ones_like(intensity)
+        place = intensity.sqrt().mul_(self.steps)
         # df/dI = df/droot / (2 root)
-        return values, rise.mul_(self.steps**2 / 2).div_(place)
+        return _interpolated(self.table, place)[1].mul_(self.steps**2 / 2).div_(place)
+
+    def intensities(self, values: torch.Tensor) -> torch.Tensor:
+        """Intensities with these mean values, float32 of any shape: none beyond the ends of the counter's range."""
+        if self.plain:
+            return values.clamp(min=0)
+        return _interpolated(self.inverse, values.sub(self.first).mul_(_VALUE_STEPS).clamp_(min=0))[0]
 
     def to(self, device: str) -> None:
-        """Move the table."""
-        if self.table is not None:
-            self.table, self.rise = self.table.to(device), self.rise.to(device)
+        """Move the tables."""
+        if not self.plain:
+            self.table, self.inverse = self.table.to(device), self.inverse.to(device)
+
+
+def _interpolated(table: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Value and rise of a table at places counted in its entries, 0 or more; beyond its end the last value."""
+    cell = place.to(torch.int32).clamp_(max=len(table) - 2)
+    low, high = (table.index_select(0, cell.reshape(-1) + step).view(cell.shape) for step in (0, 1))
+    rise = high.sub_(low)
+    return low.addcmul_(rise, (place - cell).clamp_(max=1.0)), rise
+
+
+def _stored_rows(rows: NDArray[Any]) -> torch.Tensor:
+    """Rows (S', n, n) as float32 (S', N), zero frequency first."""
+    return torch.from_numpy(_corner_first(rows).reshape(len(rows), -1).astype(np.float32))
 
 
 def _deviance(counts: torch.Tensor, mean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -78,10 +78,13 @@ def losses() -> dict[str, Loss]:
 
 @pytest.mark.parametrize("name", losses())
 def test_gradient_is_that_of_the_value(name: str) -> None:
-    loss = losses()[name]
-    index = torch.tensor([4, 1, 2])
+    loss, index = losses()[name], torch.tensor([4, 1, 2])
     intensity = first(means(7))[index]
     gradient = loss.evaluate(intensity.clone(), index)[1].double()
+    if isinstance(loss, CoefficientLoss):
+        # By its definition: of the deviance of the completed frames, held.
+        held = np.fft.fftshift(loss.complete(intensity, index)[0].numpy(), axes=(-2, -1))
+        loss, index = PoissonLoss(held), torch.arange(3)
     rng = np.random.default_rng(8)
     for _ in range(5):
         direction = torch.from_numpy(rng.normal(size=intensity.shape)) * intensity
@@ -183,13 +186,17 @@ def test_mean_value_is_what_sampling_gives(transform: Transform) -> None:
     rng = np.random.default_rng(4)
     intensity = np.array([0.01, 0.3, 1.0, 2.7, 11.0, 95.0, 1500.0], np.float32)
     drawn = transform.forward(rng.poisson(intensity, (200_000, len(intensity)))).astype(float)
-    found, slope = (a.numpy() for a in MeanValue(transform).evaluate(torch.from_numpy(intensity)))
+    curve, given = MeanValue(transform), torch.from_numpy(intensity)
     spread = drawn.std(axis=0) / np.sqrt(len(drawn))
-    assert (np.abs(found - drawn.mean(axis=0)) < 5 * spread + 1e-4).all()
+    assert (np.abs(curve.values(given).numpy() - drawn.mean(axis=0)) < 5 * spread + 1e-4).all()
     # The derivative of a Poisson mean of g is the mean of g(N + 1) - g(N).
     more = transform.forward(rng.poisson(intensity, (200_000, len(intensity))) + 1).astype(float)
     spread = (more.std(axis=0) + drawn.std(axis=0)) / np.sqrt(len(drawn))
-    assert (np.abs(slope - (more.mean(axis=0) - drawn.mean(axis=0))) < 5 * spread + 2e-3).all()
+    assert (np.abs(curve.slopes(given).numpy() - (more.mean(axis=0) - drawn.mean(axis=0))) < 5 * spread + 2e-3).all()
+    np.testing.assert_allclose(curve.intensities(curve.values(given)), intensity, rtol=2e-3, atol=2e-4)
+    # Beyond the range: no light, or as much as there can be.
+    ends = curve.intensities(torch.tensor([-3.0, 1e6]))
+    assert float(ends[0]) == 0 and float(ends[1]) >= 16_000
 
 
 @pytest.mark.parametrize("kind", ["counts", "anscombe", "codes"])
@@ -206,14 +213,50 @@ def test_coefficients_are_compared_in_units_of_their_noise(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["counts", "codes"])
 def test_hardware_coefficients_are_those_of_its_integer_weights(kind: str) -> None:
     parts, values = components(kind)
-    # Weights of 4 bits are far from the components; outputs of 32 bits round nothing.
+    # Weights of 4 bits are far from the components; coefficients that are not rounded.
     compressor = quantise(parts, values, 4, 32)
-    still = Transform.mean_value(parts.transform, means())
-    sums = np.rint(still).reshape(J, -1) @ compressor.projection.weights.T + compressor.projection.bias
-    frames = parts.transform.inverse(np.rint(still))
+    still = np.rint(parts.transform.mean_value(means()))
+    sums = still.reshape(J, -1) @ compressor.projection.weights.T + compressor.projection.bias
+    frames = parts.transform.inverse(still)
     loss = CoefficientLoss(sums / np.exp2(compressor.projection.shift), compressor)
     # The frames whose mean values are these integers fit to the last digit.
     assert value(loss, frames) < 1e-4 * value(loss, 1.05 * frames)
+
+
+@pytest.mark.parametrize("prior", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("kind", ["counts", "anscombe", "codes"])
+def test_completed_frames_have_the_coefficients_and_else_the_models(kind: str, prior: float) -> None:
+    transform = components(kind)[0].transform
+    # Values in the middle of the range, so that none ends at 0.
+    training = np.concatenate([means(seed) for seed in range(10)]) / 10 + 200
+    values = transform.mean_value(training)
+    parts = learn(values, 20, transform=transform, centred=True, noise=pixel_noise(transform, training))
+    wanted, model = (transform.mean_value(means(seed) / 10 + 200) for seed in (13, 14))
+    loss = CoefficientLoss(parts.project(wanted), parts, prior=prior)
+    frames = loss.complete(first(means(14) / 10 + 200), torch.arange(J))[0].numpy()
+    found = parts.transform.mean_value(np.fft.fftshift(frames, axes=(-2, -1)))
+    unit = parts.noise.reshape(N, N)
+    np.testing.assert_allclose(parts.project(found), parts.project(wanted), atol=0.02 * np.sqrt(N))
+    outside = [values - parts.expand(parts.project(values)) for values in (found, model)]
+    np.testing.assert_allclose(outside[0] / unit, (1 - prior) * outside[1] / unit, atol=0.02)
+
+
+def test_a_prior_of_one_is_expanding_first() -> None:
+    parts, _ = components("codes")
+    sent = parts.project(parts.transform.forward(counts()))
+    frames = CoefficientLoss(sent, parts, prior=1).complete(first(means(9)), torch.arange(J))[0].numpy()
+    np.testing.assert_allclose(np.fft.fftshift(frames, axes=(-2, -1)), parts.intensity(sent), rtol=2e-3, atol=2e-3)
+
+
+def test_invalid_pixels_of_components_do_not_pull() -> None:
+    mask = np.zeros((N, N), bool)
+    mask[1, 5] = True
+    values = np.concatenate([means(seed) for seed in range(10)]).astype(float)
+    parts = learn(values, 5, mask=mask)
+    sent = parts.project(np.where(mask, 0, counts()))
+    gradient = CoefficientLoss(sent, parts, prior=0.5).evaluate(first(means()), torch.arange(J))[1].numpy()
+    gradient = np.fft.fftshift(gradient, axes=(-2, -1))
+    assert not gradient[:, mask].any() and gradient[:, ~mask].all()
 
 
 @pytest.mark.parametrize(
@@ -231,6 +274,7 @@ def test_hardware_coefficients_are_those_of_its_integer_weights(kind: str) -> No
             lambda: CoefficientLoss(np.ones((3, 7)), components("counts")[0]),
             r"coefficients: shape \(3, 7\), expected \(J, 20\)",
         ),
+        (lambda: CoefficientLoss(np.ones((3, 20)), components("counts")[0], prior=1.5), "prior: 1.5, expected 0 to 1"),
     ],
 )
 def test_wrong_data(make: Any, message: str) -> None:
