@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""Where compression is free, where it costs, where it breaks: ``python benchmarks/coefficient_map.py --out DIR``.
+
+A quarter of the authors' cell scan, reconstructed straight from the integers that the hardware would send
+(`Compressor`, 8 bit weights, codes of sqrt-b), over coefficients a frame, error of the probe that the training objects
+were lit by, and dose; with their Gaussian probe and with that of a zone plate with central stop, out of focus. The
+reconstruction knows the probe. Prints Markdown. Interrupted, it goes on where it was.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ptychopress.model.pca import Components, learn, pixel_noise
+from ptychopress.model.quantise import quantise
+from ptychopress.model.transform import Transform
+from ptychopress.reconstruction.acquisition import diffract, expose
+from ptychopress.reconstruction.engine import reconstruct
+from ptychopress.reconstruction.judgement import judge_one
+from ptychopress.reconstruction.losses import CoefficientLoss, PoissonLoss
+from ptychopress.reconstruction.phantom import cell_phantom, load_phantom
+from ptychopress.reconstruction.probes import ZonePlate, gaussian_probe, mismatch
+from ptychopress.reconstruction.scene import Scene, simulated
+from ptychopress.reconstruction.training import noise_free_patterns, training_object
+from sweep import Point, sweep
+
+COMPONENTS = (10, 30, 100, 300)
+ERRORS = (0.0, 0.02, 0.05, 0.1)
+DOSES = (1e6, 2e7, 4e8)
+PIXEL, WAVELENGTH = 1e-9, 0.248e-9
+OBJECTS = 4
+
+
+def probe(kind: str, error: float) -> np.ndarray:
+    """The illumination, wrong by a share `error`."""
+    if kind == "gaussian":
+        return gaussian_probe(72, 6 * (1 + error), 0.5 * (1 - error))
+    plate = ZonePlate(diameter=60e-6, outermost_zone=3e-9, stop_diameter=20e-6)
+    return plate.probe(72, PIXEL, WAVELENGTH, 360e-9 * (1 + error))
+
+
+@lru_cache(maxsize=1)
+def scene(phantom: str, kind: str, photons: float, epochs: int) -> Scene:
+    """The quarter scan, lit by that probe."""
+    found = simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=1, quick=True)
+    assert found.truth is not None
+    lit = replace(found.acquisition, probe=probe(kind, 0)).scaled(found.acquisition.photons)
+    mean = diffract(found.truth, lit)
+    return replace(found, acquisition=lit, counts=(expose(mean, 1), expose(mean, 2)))
+
+
+@lru_cache(maxsize=1)
+def learned(phantom: str, kind: str, photons: float, epochs: int, error: float) -> tuple[np.ndarray, Components]:
+    """Training values and components of them, from objects lit by the wrong probe."""
+    acquisition = scene(phantom, kind, photons, epochs).acquisition
+    lit = replace(acquisition, probe=probe(kind, error)).scaled(acquisition.photons)
+    objects = (training_object(lit.object_shape, seed) for seed in range(OBJECTS))
+    patterns = np.concatenate([*noise_free_patterns(objects, lit, every=OBJECTS)])
+    transform = Transform.codes("sqrt-b")
+    values = transform.mean_value(patterns)
+    return values, learn(values, max(COMPONENTS), transform=transform, noise=pixel_noise(transform, patterns))
+
+
+def work(point: Point) -> dict[str, Any]:
+    """Figures of one reconstruction."""
+    where = (point["phantom"], point["probe"], point["photons"], point["epochs"])
+    found = scene(*where)
+    loss: Any = PoissonLoss(found.counts[0])
+    if point["components"]:
+        values, components = learned(*where, point["error"])
+        compressor = quantise(components.first(point["components"]), values, 8, 16)
+        loss = CoefficientLoss(compressor.compress(found.counts[0])[0], compressor)
+    image = reconstruct(loss, found.acquisition, epochs=point["epochs"], seed=1).object
+    judged = judge_one(found, image, (found.truth, found.truth))  # type: ignore[arg-type]
+    return {"smse": judged.smse, "frc": judged.frc.crossing}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it; return the exit status."""
+    parser = argparse.ArgumentParser(description="Coefficients x probe error x dose.")
+    parser.add_argument("--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell")
+    parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    shared = {"phantom": options.phantom, "epochs": options.epochs}
+    kinds = ("gaussian", "zone plate")
+    points = [
+        {"probe": kind, "photons": photons, "error": error, "components": count, **shared}
+        for kind in kinds
+        for photons in DOSES
+        for error in ERRORS
+        for count in ((0, *COMPONENTS) if error == 0 else COMPONENTS)
+    ]
+    rows = sweep(points, work, options.jobs, options.out / "runs.jsonl")
+    found = {(r["probe"], r["photons"], r["error"], r["components"]): r["found"]["smse"] for r in rows}
+    print(
+        "| probe | photons | un-encoded | training probe wrong by | mismatch | " + " | ".join(map(_heading, COMPONENTS))
+    )
+    print("|---|--:|--:|--:|--:|" + "--:|" * len(COMPONENTS))
+    for kind in kinds:
+        for photons in DOSES:
+            base = found[kind, photons, 0.0, 0]
+            for error in ERRORS:
+                off = mismatch(probe(kind, 0), probe(kind, error))
+                cells = (f"{100 * (found[kind, photons, error, count] / base - 1):+.0f} %" for count in COMPONENTS)
+                print(f"| {kind} | {photons:.0e} | {base:.2e} | {error:.0%} | {off:.3f} | " + " | ".join(cells) + " |")
+    return 0
+
+
+def _heading(count: int) -> str:
+    return f"S' = {count} ({72 * 72 / count:.0f}:1)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
