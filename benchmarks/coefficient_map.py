@@ -5,7 +5,8 @@
 A quarter of the authors' cell scan, reconstructed straight from the integers that the hardware would send
 (`Compressor`, 8 bit weights, codes of sqrt-b), over coefficients a frame, error of the probe that the training objects
 were lit by, and dose; with their Gaussian probe and with that of a zone plate with central stop, out of focus. The
-reconstruction knows the probe. Prints Markdown. Interrupted, it goes on where it was.
+reconstruction knows the probe. With `--whole` all 4,488 frames at one dose and without errors, floating point beside
+integers. Prints Markdown. Interrupted, it goes on where it was.
 """
 
 import argparse
@@ -45,9 +46,9 @@ def probe(kind: str, error: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def scene(phantom: str, kind: str, photons: float, epochs: int) -> Scene:
-    """The quarter scan, lit by that probe."""
-    found = simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=1, quick=True)
+def scene(phantom: str, kind: str, photons: float, whole: bool) -> Scene:
+    """The scan, lit by that probe."""
+    found = simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=1, quick=not whole)
     assert found.truth is not None
     lit = replace(found.acquisition, probe=probe(kind, 0)).scaled(found.acquisition.photons)
     mean = diffract(found.truth, lit)
@@ -55,9 +56,9 @@ def scene(phantom: str, kind: str, photons: float, epochs: int) -> Scene:
 
 
 @lru_cache(maxsize=1)
-def learned(phantom: str, kind: str, photons: float, epochs: int, error: float) -> tuple[np.ndarray, Components]:
+def learned(phantom: str, kind: str, photons: float, whole: bool, error: float) -> tuple[np.ndarray, Components]:
     """Training values and components of them, from objects lit by the wrong probe."""
-    acquisition = scene(phantom, kind, photons, epochs).acquisition
+    acquisition = scene(phantom, kind, photons, whole).acquisition
     lit = replace(acquisition, probe=probe(kind, error)).scaled(acquisition.photons)
     objects = (training_object(lit.object_shape, seed) for seed in range(OBJECTS))
     patterns = np.concatenate([*noise_free_patterns(objects, lit, every=OBJECTS)])
@@ -68,13 +69,18 @@ def learned(phantom: str, kind: str, photons: float, epochs: int, error: float) 
 
 def work(point: Point) -> dict[str, Any]:
     """Figures of one reconstruction."""
-    where = (point["phantom"], point["probe"], point["photons"], point["epochs"])
+    where = (point["phantom"], point["probe"], point["photons"], point["whole"])
     found = scene(*where)
-    loss: Any = PoissonLoss(found.counts[0])
+    counts = found.counts[0]
+    loss: Any = PoissonLoss(counts)
     if point["components"]:
         values, components = learned(*where, point["error"])
-        compressor = quantise(components.first(point["components"]), values, 8, 16)
-        loss = CoefficientLoss(compressor.compress(found.counts[0])[0], compressor)
+        chosen = components.first(point["components"])
+        if point["weight_bits"]:
+            compressor = quantise(chosen, values, point["weight_bits"], 16)
+            loss = CoefficientLoss(compressor.compress(counts)[0], compressor)
+        else:
+            loss = CoefficientLoss(chosen.project(chosen.transform.forward(counts)), chosen)
     image = reconstruct(loss, found.acquisition, epochs=point["epochs"], seed=1).object
     judged = judge_one(found, image, (found.truth, found.truth))  # type: ignore[arg-type]
     return {"smse": judged.smse, "frc": judged.frc.crossing}
@@ -87,30 +93,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--whole", action="store_true", help="the whole scan, one dose, no errors")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    shared = {"phantom": options.phantom, "epochs": options.epochs}
-    kinds = ("gaussian", "zone plate")
-    points = [
-        {"probe": kind, "photons": photons, "error": error, "components": count, **shared}
-        for kind in kinds
-        for photons in DOSES
-        for error in ERRORS
-        for count in ((0, *COMPONENTS) if error == 0 else COMPONENTS)
-    ]
-    rows = sweep(points, work, options.jobs, options.out / "runs.jsonl")
-    found = {(r["probe"], r["photons"], r["error"], r["components"]): r["found"]["smse"] for r in rows}
+    shared = {"phantom": options.phantom, "epochs": options.epochs, "whole": options.whole}
+
+    def run(*chosen: Point) -> list[float]:
+        return [row["found"]["smse"] for row in sweep(chosen, work, options.jobs, options.out / "runs.jsonl")]
+
+    def point(kind: str, photons: float, error: float, count: int, weight_bits: int = 8) -> Point:
+        return shared | {
+            "probe": kind,
+            "photons": photons,
+            "error": error,
+            "components": count,
+            "weight_bits": weight_bits if count else 0,
+        }
+
+    if options.whole:
+        counts = [0, *COMPONENTS]
+        smse = run(*(point("gaussian", 2e7, 0.0, count, bits) for bits in (8, 0) for count in counts))
+        print("| S' | ratio | SMSE, rad², 8 bit weights | to un-encoded | floating point | to un-encoded |")
+        print("|--:|--:|--:|--:|--:|--:|")
+        print(f"| un-encoded | | {smse[0]:.3e} | | | |")
+        for count, *found in zip(counts[1:], smse[1 : len(counts)], smse[len(counts) + 1 :], strict=True):
+            cells = (f"{value:.3e} | {100 * (value / smse[0] - 1):+.1f} %" for value in found)
+            print(f"| {count} | {72 * 72 / count:.0f} : 1 | " + " | ".join(cells) + " |")
+        return 0
+    sizes = [(kind, photons) for kind in ("gaussian", "zone plate") for photons in DOSES]
+    smse = run(
+        *(point(*size, 0.0, 0) for size in sizes),
+        *(point(*size, error, count) for size in sizes for error in ERRORS for count in COMPONENTS),
+    )
     print(
-        "| probe | photons | un-encoded | training probe wrong by | mismatch | " + " | ".join(map(_heading, COMPONENTS))
+        "| probe | photons | un-encoded | training probe wrong by | mismatch | "
+        + " | ".join(map(_heading, COMPONENTS))
+        + " |"
     )
     print("|---|--:|--:|--:|--:|" + "--:|" * len(COMPONENTS))
-    for kind in kinds:
-        for photons in DOSES:
-            base = found[kind, photons, 0.0, 0]
-            for error in ERRORS:
-                off = mismatch(probe(kind, 0), probe(kind, error))
-                cells = (f"{100 * (found[kind, photons, error, count] / base - 1):+.0f} %" for count in COMPONENTS)
-                print(f"| {kind} | {photons:.0e} | {base:.2e} | {error:.0%} | {off:.3f} | " + " | ".join(cells) + " |")
+    compressed = iter(smse[len(sizes) :])
+    for (kind, photons), base in zip(sizes, smse, strict=False):
+        for error in ERRORS:
+            off = mismatch(probe(kind, 0), probe(kind, error))
+            cells = (f"{100 * (next(compressed) / base - 1):+.0f} %" for _ in COMPONENTS)
+            print(f"| {kind} | {photons:.0e} | {base:.2e} | {error:.0%} | {off:.3f} | " + " | ".join(cells) + " |")
     return 0
 
 

@@ -36,7 +36,7 @@ def sweep(points: Sequence[Point], work: Callable[[Point], dict[str, Any]], jobs
         done = {
             _key({name: value for name, value in row.items() if name != "found"}): row for row in map(json.loads, lines)
         }
-    missing = [point for point in points if _key(point) not in done]
+    missing = list({_key(point): point for point in points if _key(point) not in done}.values())
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
         multiprocessing.get_context("spawn").Pool(jobs) as pool,
