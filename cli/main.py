@@ -33,7 +33,9 @@ def _app() -> typer.Typer:
     from .compress import compress
     from .decompress import decompress
     from .demo import demo
+    from .evaluate import evaluate
     from .prove import prove
+    from .reconstruct import reconstruct
     from .sim import sim
     from .train import train
     from .verilog import verilog
@@ -45,7 +47,7 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_top)
-    for command in (demo, train, compress, decompress, verilog, sim, prove):
+    for command in (demo, evaluate, train, compress, decompress, reconstruct, verilog, sim, prove):
         app.command()(command)
     return app
 
