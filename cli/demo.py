@@ -2,7 +2,6 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """``ptychopress demo``: photons through the simulated hardware to a picture, compared at every step."""
 
-import io
 import json
 import os
 import tempfile
@@ -20,10 +19,11 @@ from .. import __version__
 from ..hdl.encoder import ShiftCore, ShiftEncoder
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook
+from ..reconstruction.evaluation import entropy
 from ..sim.bulk import BulkEncoder
 from .console import console, progress_bar
 from .demo_projector import ProjectionRow, project_scene, projection_table
-from .files import publish, resumable
+from .files import publish, resumable, save_array
 from .options import JsonOutput
 from .verilog import Method
 
@@ -219,10 +219,7 @@ def _run(
             levels = None if book is None else book.decode_levels(decode.value).astype(np.float32)
             for instance, frames in enumerate(outputs):
                 path = folder / f"{row.codebook}-{instance}.npy"
-                # Through memory: numpy's own error on a full disk says nothing of disk or file.
-                buffer = io.BytesIO()
-                np.save(buffer, frames)
-                path.write_bytes(buffer.getbuffer())
+                save_array(path, frames)
                 # Another order of frames for the other instance: the same one leaves artefacts that correlate.
                 own = settings | {"seed": settings["seed"] + instance}
                 work.append(Job(path, levels, scene.mask, scene.acquisition, own))
@@ -264,14 +261,8 @@ def _encode(scene: Any, book: Codebook | None, bars: Progress) -> tuple[Row, lis
             bars.advance(bar)
         row.seconds = round(time.monotonic() - started, 3)
         row.bit_exact = row.mismatches == 0
-    row.entropy = float(np.mean([_entropy(values[:, ~scene.mask]) for values in outputs]))
+    row.entropy = float(np.mean([entropy(values[:, ~scene.mask]) for values in outputs]))
     return row, outputs
-
-
-def _entropy(values: np.ndarray) -> float:
-    share = np.bincount(values.ravel()) / values.size
-    share = share[share > 0]
-    return float(-(share * np.log2(share)).sum())
 
 
 def _table(rows: list[Row]) -> Table:

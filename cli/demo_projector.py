@@ -3,7 +3,6 @@
 """The projector's part of ``ptychopress demo``: components, hardware, rebuilt frames, pictures."""
 
 import hashlib
-import io
 import os
 import tempfile
 import time
@@ -19,11 +18,13 @@ from rich.table import Table
 from ..hdl.code_projector import CodeProjector
 from ..hdl.encoder import ShiftEncoder
 from ..hdl.projector import Projector
-from ..model.pca import Components, learn, pixel_noise
+from ..model.pca import Components
 from ..model.quantise import Compressor, quantise
 from ..model.transform import Transform
 from ..model.weights import fingerprint
+from ..reconstruction.components import scene_components
 from ..sim.bulk import BulkProjector
+from .files import save_array
 
 RATIOS = (6, 10, 16, 55, 164)
 """Pixels for each coefficient: those of Huang et al., who begin at 1."""
@@ -34,11 +35,6 @@ DOMAINS = ("counts", "sqrt-b")
 
 LANES, COLUMNS = 16, 4
 WEIGHT_BITS, OUTPUT_BITS = 8, 16
-OBJECTS = 4
-"""Training objects of a simulation, each scanned at its share of the positions."""
-
-MEASURED_OBJECTS = 8
-"""Training objects for measured frames, which are few: each scanned at all positions."""
 
 FLOAT_RATIO = 55
 """Where unrounded components are reconstructed too, to see what 8 bits cost."""
@@ -173,9 +169,7 @@ def project_scene(
                 chosen = (*whole, *ratios) if source == "object" else ratios
                 for row, rebuilt in _compressed(scene, lit, transform, source, chosen, jobs, resume, bars):
                     path = Path(name) / f"{len(work)}.npy"
-                    buffer = io.BytesIO()
-                    np.save(buffer, rebuilt.astype(np.float32))
-                    path.write_bytes(buffer.getbuffer())
+                    save_array(path, rebuilt.astype(np.float32))
                     rows.append(row)
                     work.append(Job(path, None, scene.mask, scene.acquisition, settings))
                 images += [np.load(path)["object"] for path in run_jobs(work, resume, jobs, bars)]
@@ -203,7 +197,7 @@ def _compressed(
     # All components at once.
     most = -(-pixels // min(ratio for ratio in ratios if ratio > 1))
     bar = bars.add_task(f"{scene.name} {transform}, {source}", total=len(ratios) + 1)
-    values, components = _learned(scene, acquisition, counts, transform, source, most)
+    values, components = scene_components(scene, acquisition, transform, most, own=source == "data")
     bars.advance(bar)
     for ratio in ratios:
         chosen = _completed(components) if ratio == 1 else components.first(pixels // ratio)
@@ -216,29 +210,6 @@ def _compressed(
             exact = replace(exact, simulated=0, coefficients=0, mismatches=0, saturated=0, clocks=0, seconds=0.0)
             yield exact, chosen.intensity(chosen.project(transform.forward(counts)))
         bars.advance(bar)
-
-
-def _learned(
-    scene: Any, acquisition: Any, counts: np.ndarray, transform: Transform, source: str, most: int
-) -> tuple[np.ndarray, Components]:
-    """Training values (J, n, n), and the `most` strongest components of them."""
-    from ..reconstruction.training import noise_free_patterns, training_object
-
-    if source == "data":
-        values = transform.forward(counts)
-        noise = pixel_noise(transform, counts.mean(axis=0)[None])
-    else:
-        shape, simulation = acquisition.object_shape, scene.truth is not None
-        kinds = {"phase": 0.6} if simulation else {"phase": 1.0, "absorption": 0.3}
-        count, every = (OBJECTS, OBJECTS) if simulation else (MEASURED_OBJECTS, 1)
-        objects = (training_object(shape, seed, **kinds) for seed in range(count))
-        # Where the scan leaves the sample it sees the bare probe.
-        bare = noise_free_patterns([np.ones(shape, np.complex64)], acquisition, chunk=1)
-        patterns = np.concatenate([*noise_free_patterns(objects, acquisition, every=every), next(bare)])
-        values = transform.mean_value(patterns)
-        noise = pixel_noise(transform, patterns)
-    mask = scene.mask if scene.mask.any() else None
-    return values, learn(values, most, transform=transform, noise=noise, mask=mask)
 
 
 def _completed(components: Components) -> Components:

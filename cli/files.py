@@ -3,12 +3,24 @@
 """Writing results so that nothing half-written is ever left behind."""
 
 import fcntl
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file through memory: numpy's own error on a full disk says nothing of disk or file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""The report of a comparison: one HTML file with its pictures inside."""
+"""The reports of the demo and of an evaluation: one HTML file with its pictures inside."""
 
 import base64
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bott
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd }
 .wide { font-size: .8rem } .wide th, .wide td { padding: .2rem .4rem }
 th { text-align: right; font-weight: 600 } td { text-align: right; white-space: nowrap }
+.notes td:last-child { text-align: left; white-space: normal; min-width: 14rem }
 th:first-child, td:first-child { text-align: left } img { max-width: 100% }
 .good { color: #1b7837; font-weight: 600 } .bad { color: #b2182b; font-weight: 600 }
 figure { margin: 1rem 0 } figcaption, .note { color: #555; font-size: .9rem }
@@ -143,6 +144,134 @@ class Report:
 """
 
 
+def evaluation_page(
+    scene: Scene, results: dict[str, Any], judgements: Sequence[Judgement]
+) -> tuple[str, dict[str, bytes]]:
+    """Render an evaluation as one self-contained page, and its pictures as PNG files by name.
+
+    Parameters
+    ----------
+    scene
+        What was evaluated.
+    results
+        As `results.json` of ``ptychopress evaluate`` has them.
+    judgements
+        One a row of `results`; the first is that of the counts as they are.
+    """
+    rows = results["results"]
+    named = {row["name"]: judgement for row, judgement in zip(rows, judgements, strict=True)}
+    unencoded, *others = named
+    chosen = next((row for row in rows if row["name"] == results["recommendation"]), None)
+    error = "the truth" if results["truth"] else "the un-encoded image of the other half"
+    pictures = {"error.png": _png(_over_bits(rows, chosen, results["tolerance"], error))}
+    figures = _figure(pictures["error.png"], f"Phase error to {error}, over the bits that are sent.", "100%")
+    spread = _spread(scene, named)
+    half = "instance" if results["truth"] else "half"
+    for kind in ("codes", "coefficients"):
+        kept = [row["name"] for row in rows if row["kind"] == kind]
+        # From fine to coarse: dark to bright.
+        colours = dict(zip(kept, mpl.colormaps["viridis"](np.linspace(0.15, 0.9, len(kept))), strict=True))
+        drawn = _curves({name: named[name] for name in (unencoded, *kept)}, {unencoded: _COLOURS["none"], **colours})
+        curves = pictures[f"frc-{kind}.png"] = _png(drawn)
+        text = f"Fourier ring correlation with the un-encoded image of the other {half}; {results['frc_criterion']}."
+        figures += f"<h2>{kind.capitalize()}</h2>{_figure(curves, text)}"
+        # As many side by side as can be seen.
+        for k, part in enumerate(np.array_split(kept, -(-len(kept) // 4))):
+            shown = {name: named[name] for name in (unencoded, *map(str, part))}
+            picture = pictures[f"phase-{kind}-{k}.png"] = _png(_images(scene, shown, spread))
+            figures += _figure(picture, "Reconstructed phase, first " + half + " (rad).", "100%")
+    share, margin = results["tolerance"], results["frc_margin"]
+    rule = (
+        f"Without loss is what sends fewer bits than the counts, has an error to {error} at most {100 * share:g} %"
+        f" larger than without encoding, and an FRC crossing at most {margin:.3g} lower. The FRC alone clears nothing:"
+        " what is wrong alike in two images correlates too."
+    )
+    if not results["truth"]:
+        rule += " In the error to the other half is that half's own noise, which no compression can change."
+    likelihood = {"interval": "codes by the likelihood of their bins", "midpoint": "codes decoded to their midpoints"}
+    how = "coefficients expanded to frames first" if results["expand"] else "images straight from coefficients"
+    return (
+        f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>ptychopress evaluate: {html.escape(results["title"])}</title>
+<style>{_STYLE}</style></head><body>
+<h1>{html.escape(results["title"])}</h1>
+{_recommendation(chosen, len(others))}
+<p>{rule}</p>
+<p class="note">Version {results["version"]}, {results["seconds"]} s, seed {results["seed"]},
+{results["settings"]["epochs"]} epochs; {likelihood[results["loss"]]}; {how}. {results["frames"]:,} frames
+of {results["frame_shape"][0]} &times; {results["frame_shape"][1]} pixels, counts of {results["count_bits"]} bits. Codes
+and coefficients are those of the golden model, which the hardware is bit for bit.</p>
+{_evaluation_table(rows, chosen)}
+{figures}
+</body></html>
+""",
+        pictures,
+    )
+
+
+def _recommendation(chosen: dict[str, Any] | None, tried: int) -> str:
+    if chosen is None:
+        return f'<p class="bad">Recommended: none. All {tried} lose.</p>'
+    text = f"{chosen['name']}, {chosen['bits']:.3g} bits a pixel, {chosen['bit_ratio']:.3g} : 1"
+    return f'<p class="good">Recommended, the fewest bits without loss: {html.escape(text)}.</p>'
+
+
+def _evaluation_table(rows: list[dict[str, Any]], chosen: dict[str, Any] | None) -> str:
+    base = rows[0]
+    key = "smse_other" if base["smse"] is None else "smse"
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "": lambda row: html.escape(row["name"]),
+        "S&prime;": lambda row: "" if row["components"] is None else f"{row['components']:,}",
+        "bits a pixel": lambda row: f"{row['bits']:.3g}",
+        "bits in : out": lambda row: f"{row['bit_ratio']:.3g}",
+        "entropy, bits a pixel": lambda row: "" if row["entropy"] is None else f"{row['entropy']:.2f}",
+        "saturated": lambda row: f"{row['saturated']:,}",
+        "SMSE, rad&sup2;": lambda row: f"{row['smse']:.3e}",
+        "SMSE to un-encoded, same half": lambda row: (
+            "" if row["smse_unencoded"] is None else f"{row['smse_unencoded']:.2e}"
+        ),
+        "SMSE to un-encoded, other half": lambda row: f"{row['smse_other']:.3e}",
+        "error": lambda row: "" if row is base else f"{100 * (row[key] / base[key] - 1):+.1f} %",
+        "FRC half-bit crossing": lambda row: f"{row['frc_crossing']:.3f}",
+        "data loss": lambda row: f"{row['data_loss']:.3f}",
+        "without loss": lambda row: _EXACT[row["lossless"]] + (" &larr; recommended" if row is chosen else ""),
+        "why not": lambda row: html.escape(row["note"]),
+    }
+    if base["smse"] is None:  # nobody knows the truth
+        del columns["SMSE, rad&sup2;"]
+    return f'<div class="wide notes">{_html_table(columns, rows)}</div>'
+
+
+def _over_bits(rows: list[dict[str, Any]], chosen: dict[str, Any] | None, tolerance: float, against: str) -> Figure:
+    """Error over the bits a pixel, the limit, and what is recommended."""
+    key = "smse_other" if rows[0]["smse"] is None else "smse"
+    base = rows[0][key]
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, kind, colour in zip(axes, ("codes", "coefficients"), ("#2166ac", "#e08214"), strict=True):
+        line = sorted((row for row in rows if row["kind"] == kind), key=lambda row: (row["bits"], row[key]))
+        axis.plot([r["bits"] for r in line], [r[key] for r in line], "o", color=colour, ms=5, label=kind)
+        for k, row in enumerate(line):
+            name = row["name"].rpartition(", ")[2]
+            # To the left and to the right in turn: codes of the same width lie above each other.
+            place: dict[str, Any] = {"xytext": (6, 0), "ha": "left"} if k % 2 else {"xytext": (-6, 0), "ha": "right"}
+            axis.annotate(name, (row["bits"], row[key]), textcoords="offset points", va="center", fontsize=7, **place)
+        axis.axhline(base, color="#888888", lw=1, label="un-encoded")
+        axis.axhline(
+            (1 + tolerance) * base, color="#b2182b", lw=1, ls="--", label=f"un-encoded + {100 * tolerance:g} %"
+        )
+        if chosen is not None and chosen["kind"] == kind:
+            axis.plot(chosen["bits"], chosen[key], "o", ms=14, mfc="none", mec="#1b7837", mew=2, label="recommended")
+        axis.set(yscale="log", xlabel="bits a pixel")
+        axis.margins(x=0.2)
+        axis.legend(frameon=False, fontsize="small")
+    axes[0].set_ylabel(f"phase error to {against}, rad²")
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
+    axes[1].set_xscale("log")
+    axes[1].xaxis.set_major_formatter("{x:g}")
+    return figure
+
+
 def _verdict(what: str, compared: list[int], mismatches: list[int]) -> str:
     """One paragraph: whether the simulated hardware is the golden model."""
     if not any(mismatches):
@@ -201,18 +330,28 @@ def _html_table(columns: dict[str, Callable[[dict[str, Any]], str]], rows: list[
     return "<table><tr>" + "".join(f"<th>{name}</th>" for name in columns) + f"</tr>{body}</table>"
 
 
-def _images(scene: Scene, judgements: dict[str, Judgement]) -> Figure:
-    """Phase with and without encoding above what encoding changed."""
+def _reference(scene: Scene, judgements: dict[str, Judgement]) -> NDArray[np.floating[Any]]:
+    """Phase that the others are compared with: the truth, or the first."""
+    return next(iter(judgements.values())).phase if scene.truth is None else phase_of(scene.truth, scene.support)
+
+
+def _spread(scene: Scene, judgements: dict[str, Judgement]) -> float:
+    """End of the colour scale for differences."""
+    reference = _reference(scene, judgements)
+    apart = [np.abs(judgement.phase - reference)[scene.support] for judgement in judgements.values()]
+    return max(float(np.percentile(values, 99)) for values in apart) or 1.0
+
+
+def _images(scene: Scene, judgements: dict[str, Judgement], spread: float | None = None) -> Figure:
+    """Phase with and without encoding above what encoding changed; differences up to `spread`."""
     pictures = {name: judgement.phase for name, judgement in judgements.items()}
-    base = next(iter(pictures.values()))
-    reference, what = base, "un-encoded"
+    reference, what = _reference(scene, judgements), "un-encoded" if scene.truth is None else "truth"
     if scene.truth is not None:
-        reference, what = phase_of(scene.truth, scene.support), "truth"
         pictures = {"truth": reference.astype(np.float32), **pictures}
+    spread = spread or _spread(scene, judgements)
     box = _box(scene.support)
     shown = reference[box]
     low, high = np.percentile(reference[scene.support], (0.5, 99.5))
-    spread = max(float(np.percentile(np.abs(p - reference)[scene.support], 99)) for p in pictures.values()) or 1.0
     figure = Figure(
         figsize=(3 * len(pictures) + 0.8, 6.2 * shown.shape[0] / shown.shape[1] + 0.6), layout="constrained"
     )
@@ -230,14 +369,14 @@ def _images(scene: Scene, judgements: dict[str, Judgement]) -> Figure:
     return figure
 
 
-def _curves(judgements: dict[str, Judgement]) -> Figure:
+def _curves(judgements: dict[str, Judgement], colours: Mapping[str, Any] = _COLOURS) -> Figure:
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axis = figure.subplots()
     for name, judgement in judgements.items():
         ring = judgement.frc
         label = f"{'un-encoded' if name == 'none' else name}: {ring.crossing:.3f}"
-        axis.plot(ring.frequencies, ring.values, color=_COLOURS.get(name), lw=1.4, label=label)
-    ring = judgements["none"].frc
+        axis.plot(ring.frequencies, ring.values, color=colours.get(name), lw=1.4, label=label)
+    ring = next(iter(judgements.values())).frc
     axis.plot(ring.frequencies, ring.threshold, "--", color="#888888", lw=1, label="half-bit")
     axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="spatial frequency (Nyquist = 1)", ylabel="FRC")
     axis.legend(frameon=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .acquisition import FULL_SCALE, Acquisition, cell_benchmark, diffract, expose, split_counts
 from .cxi import read_cxi
 from .phantom import Phantom
+from .scan import Scan
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,19 @@ def simulated(phantom: Phantom, photons: float, *, seed: int, quick: bool = Fals
 
 def measured(path: str | Path, *, seed: int) -> Scene:
     """Frames of a CXI file, split binomially into two half doses."""
-    scan = read_cxi(path)
+    return halves(read_cxi(path), Path(path), seed=seed)
+
+
+def halves(scan: Scan, path: Path, *, seed: int) -> Scene:
+    """Frames of a scan, split binomially into two half doses; its file gives the name."""
     acquisition = scan.acquisition()
     # Below a fifth of the largest dose, at the rim of the scan, the halves agree on little but the probe's errors.
     lit = acquisition.coverage(0.2)
     return Scene(
-        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(path).stem)[:80],
-        title=f"{Path(path).name}, {len(scan.frames)} frames, two halves by binomial splitting",
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem)[:80],
+        title=f"{path.name}, {len(scan.frames)} frames, two halves by binomial splitting",
         acquisition=acquisition.scaled(acquisition.photons / 2),
-        counts=split_counts(scan.frames, seed),
+        counts=split_counts(scan.counts, seed),
         truth=None,
         support=lit,
         region=_square(lit),
