@@ -33,6 +33,7 @@ from sweep import Point, sweep
 COMPONENTS = (10, 30, 100, 300)
 ERRORS = (0.0, 0.02, 0.05, 0.1)
 DOSES = (1e6, 2e7, 4e8)
+PRIORS = (0.0, 0.03, 0.1, 0.3, 1.0)
 PIXEL, WAVELENGTH = 1e-9, 0.248e-9
 OBJECTS = 4
 
@@ -78,9 +79,10 @@ def work(point: Point) -> dict[str, Any]:
         chosen = components.first(point["components"])
         if point["weight_bits"]:
             compressor = quantise(chosen, values, point["weight_bits"], 16)
-            loss = CoefficientLoss(compressor.compress(counts)[0], compressor)
+            loss = CoefficientLoss(compressor.compress(counts)[0], compressor, prior=point["prior"])
         else:
-            loss = CoefficientLoss(chosen.project(chosen.transform.forward(counts)), chosen)
+            sent = chosen.project(chosen.transform.forward(counts))
+            loss = CoefficientLoss(sent, chosen, prior=point["prior"])
     image = reconstruct(loss, found.acquisition, epochs=point["epochs"], seed=1).object
     judged = judge_one(found, image, (found.truth, found.truth))  # type: ignore[arg-type]
     return {"smse": judged.smse, "frc": judged.frc.crossing}
@@ -93,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--priors", action="store_true", help="the prior of the loss instead, at one dose, no errors")
     parser.add_argument("--whole", action="store_true", help="the whole scan, one dose, no errors")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -101,8 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
     def run(*chosen: Point) -> list[float]:
         return [row["found"]["smse"] for row in sweep(chosen, work, options.jobs, options.out / "runs.jsonl")]
 
-    def point(kind: str, photons: float, error: float, count: int, weight_bits: int = 8) -> Point:
+    def point(kind: str, photons: float, error: float, count: int, weight_bits: int = 8, prior: float = 0.1) -> Point:
         return shared | {
+            "prior": prior if count else 0,
             "probe": kind,
             "photons": photons,
             "error": error,
@@ -110,6 +114,13 @@ def main(arguments: list[str] | None = None) -> int:
             "weight_bits": weight_bits if count else 0,
         }
 
+    if options.priors:
+        print("| S' | " + " | ".join(f"prior {prior:g}" for prior in PRIORS) + " |")
+        print("|--:|" + "--:|" * len(PRIORS))
+        for count in COMPONENTS[:3]:
+            smse = run(*(point("gaussian", 2e7, 0.0, count, 8, prior) for prior in PRIORS))
+            print(f"| {count} | " + " | ".join(f"{value:.2e}" for value in smse) + " |")
+        return 0
     if options.whole:
         counts = [0, *COMPONENTS]
         smse = run(*(point("gaussian", 2e7, 0.0, count, bits) for bits in (8, 0) for count in counts))

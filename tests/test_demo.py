@@ -204,15 +204,15 @@ def test_bad_input_gets_one_line_and_leaves_nothing(options: list[str], message:
     assert not list(tmp_path.iterdir())
 
 
-def test_hdf5_without_frames_and_frames_of_floats(tmp_path: Path) -> None:
+def test_hdf5_without_frames_and_without_geometry(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "empty.h5", "w") as file:
         file["other"] = 1
     done = run("--data", tmp_path / "empty.h5", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "no data set entry_1/instrument_1/detector_1/data" in done.stderr
-    with h5py.File(tmp_path / "floats.h5", "w") as file:
-        file["entry_1/instrument_1/detector_1/data"] = np.ones((2, 8, 8), np.float32)
-    done = run("--data", tmp_path / "floats.h5", "--out", tmp_path / "out")
+    with h5py.File(tmp_path / "bare.h5", "w") as file:
+        file["entry_1/instrument_1/detector_1/data"] = np.ones((2, 8, 8), np.uint16)
+    done = run("--data", tmp_path / "bare.h5", "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert "float32" in done.stderr
+    assert "distance" in done.stderr
     assert not (tmp_path / "out").exists()
