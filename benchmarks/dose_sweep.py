@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     shared = {"phantom": options.phantom, "quick": options.quick, "epochs": options.epochs}
     points = [
         {"photons": photons, "instance": instance, "sent": sent, **shared}
-        for photons in DOSES
         for instance in range(options.instances)
+        for photons in DOSES
         for sent in SENT
     ]
     rows = sweep(points, work, options.jobs, options.out / "runs.jsonl")
