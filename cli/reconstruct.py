@@ -177,13 +177,6 @@ def reconstruct(
 
     Interrupted, it goes on where it was when started again with the same options.
     """
-    try:
-        import torch
-
-        from ..reconstruction.engine import reconstruct as run
-        from ..reconstruction.picture import save_picture
-    except ModuleNotFoundError as error:
-        raise ValueError(f"reconstruct needs {error.name}: pip install 'ptychopress[reconstruction]'") from None
     book = None
     if loss is LossName.INTERVAL:
         book = chosen_codebook(codebook, count_bits, parameter, edges)
@@ -194,13 +187,20 @@ def reconstruct(
         raise ValueError("--modes starts from a guess: leave out --no-refine-probe")
     if start is not None:
         refuse("--start has a probe", probe=probe)
+    drawing = out.with_suffix(".png")
+    if picture and drawing == out:
+        raise ValueError(f"--out {out}: its picture is to be {drawing}, expected another name, such as .h5")
+    try:
+        import torch
+
+        from ..reconstruction.engine import reconstruct as run
+        from ..reconstruction.picture import save_picture
+    except ModuleNotFoundError as error:
+        raise ValueError(f"reconstruct needs {error.name}: pip install 'ptychopress[reconstruction]'") from None
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter from a PyTorch without CUDA
         raise ValueError(f"--device {device}: {str(error).partition(chr(10))[0]}") from None
-    drawing = out.with_suffix(".png")
-    if picture and drawing == out:
-        raise ValueError(f"--out {out}: its picture is to be {drawing}, expected another name, such as .h5")
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     sources = (file, scan, geometry, edges, start, probe)
     pictured = publish_file(drawing, *sources) if picture else nullcontext()
@@ -365,7 +365,8 @@ def _start(
         measured.object_pixel = measured.object_pixel or earlier.object_pixel
     else:
         assert measured.acquisition is not None
-        acquisition = placed(measured.acquisition.probe, measured.acquisition.positions, margin=room)
+        # Metres turned into pixels are whole but for rounding, and a shift of the probe takes a transform a frame.
+        acquisition = placed(measured.acquisition.probe, np.round(measured.acquisition.positions, 6), margin=room)
     return obj, acquisition if modes is None else with_modes(acquisition, modes)
 
 
