@@ -30,6 +30,7 @@ def _top(
 
 def _app() -> typer.Typer:
     # Imported here, where an interrupt is handled already: these take most of a second.
+    from .bench import bench
     from .compress import compress
     from .decompress import decompress
     from .demo import demo
@@ -49,6 +50,7 @@ def _app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_top)
     for command in (demo, evaluate, train, compress, decompress, reconstruct, verilog, sim, prove):
         app.command()(command)
+    app.add_typer(bench, name="bench")
     return app
 
 
