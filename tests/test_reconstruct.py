@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import ptychopress
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -402,3 +403,17 @@ def test_a_picture_has_no_ramp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert phase.shape == amplitude.shape == (26, 24)
     assert np.ptp(phase) < 1e-4
     np.testing.assert_allclose(amplitude, 0.5, rtol=1e-5)
+
+
+def test_the_page_reads_a_result(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/reconstruct.md says of the file, with h5py and NumPy alone."""
+    page = (Path(ptychopress.__file__).parent / "docs" / "reconstruct.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    for modes in (1, 2):
+        reconstruct(folder / "counts.cxi", Path("result.h5"), epochs=1, modes=modes, picture=False)
+        names: dict[str, Any] = {}
+        exec(page.split("```python\n")[1].split("```")[0], names)
+        result = Result.load("result.h5")
+        np.testing.assert_array_equal(names["phase"], np.angle(result.object))
+        np.testing.assert_array_equal(names["probe"], result.probe.reshape(modes, N, N))
+        np.testing.assert_allclose((names["height"], names["width"]), PIXELS)
