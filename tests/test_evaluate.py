@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,8 +27,10 @@ from ptychopress.model.transform import Transform
 from ptychopress.model.weights import save
 from ptychopress.reconstruction import report
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
+from ptychopress.reconstruction.components import scene_components
 from ptychopress.reconstruction.evaluation import Candidate, entropy, judge_half, recommend
 from ptychopress.reconstruction.job import Job
+from ptychopress.reconstruction.losses import IntervalLoss
 from ptychopress.reconstruction.phantom import Phantom, cell_phantom
 from ptychopress.reconstruction.scene import Scene
 
@@ -45,13 +48,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def run_jobs(jobs: Sequence[Job], out: Path, processes: int, bars: object) -> list[Path]:
         return [job.run(out) for job in jobs]
 
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
+    def call(*arguments: str | Path, jobs: Callable[..., list[Path]] = run_jobs) -> tuple[int, str, str]:
+        monkeypatch.setattr(evaluate, "run_jobs", jobs)
         monkeypatch.setattr(sys, "argv", ["ptychopress", "evaluate", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
         return int(left.value.code or 0), *capsys.readouterr()
 
-    monkeypatch.setattr(evaluate, "run_jobs", run_jobs)
     return call
 
 
@@ -241,14 +244,16 @@ def test_a_job_compares_what_was_sent_by_the_loss_of_its_name(
         "coefficients": "CoefficientLoss",
     }
     assert len({one.key() for one in jobs.values()}) == len(jobs)
-    # Bins without a count take nothing from the likelihood of the others: at each code's own count it is near its best.
-    loss = jobs["interval"].data()
-    assert loss.size == len(frames) * 255
+    # Bins without a count are as if they were not there.
+    gapless = Codebook.from_edges(np.unique(book.edges).tolist())
+    intensity = diffract(np.ones((36, 36), np.complex64), acquisition)
     every = torch.arange(len(frames))
-    middle = np.roll(levels[saved["codes"]], (-8, -8), axis=(-2, -1))
-    near = float(loss.evaluate(torch.from_numpy(middle), every)[0])
-    far = float(loss.evaluate(torch.from_numpy(middle + 3 * np.sqrt(middle + 1)), every)[0])
-    assert near / loss.size < 0.3 < 3 < far / loss.size
+    values_and_gradients = [
+        loss.evaluate(torch.from_numpy(intensity), every)
+        for loss in (jobs["interval"].data(), IntervalLoss(gapless.encode(frames), gapless, mask=mask))
+    ]
+    for found, expected in zip(*values_and_gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
     # Weights decide the outcome too.
     before = jobs["coefficients"].key()
     save(tmp_path / "weights.h5", quantise(learn(values, 40, transform=transform), values, weight_bits=7))
@@ -335,6 +340,39 @@ def test_measured_frames_to_a_recommendation(scan: Path, tmp_path: Path, run: Ru
     assert (f"Recommended, the fewest bits without loss: {least}" if least else "Recommended: none") in page
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_the_halves_are_independent_and_the_other_finds_the_probe(
+    scan: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training objects are lit by the probe that the other half's reconstruction found."""
+    sent, probes, lit = [], [], []
+
+    def run_jobs(jobs: Sequence[Job], out: Path, processes: int, bars: object) -> list[Path]:
+        sent.extend(np.load(job.frames) for job in jobs)
+        paths = [job.run(out) for job in jobs]
+        probes.extend(np.load(path)["probe"] for path in paths)
+        return paths
+
+    def learned(scene: Scene, acquisition: Acquisition, *rest: Any) -> Any:
+        lit.append(acquisition.probe)
+        return scene_components(scene, acquisition, *rest)
+
+    monkeypatch.setattr(evaluate, "scene_components", learned)
+    options = ("--epochs", "2", "--ratio", "288", "--codebook", "nearest-sqrt:scale=1")
+    status, _, err = run(scan, "--out", tmp_path, *options, jobs=run_jobs)
+    assert status == 0, err
+    with h5py.File(scan) as file:
+        frames = file["entry_1/instrument_1/detector_1/data"][()]  # type: ignore[index]
+    frames[:, 2, 3] = 0
+    other, counts, codes, coefficients = sent
+    np.testing.assert_array_equal(counts + other, frames)
+    assert 0.4 < counts.sum() / frames.sum() < 0.6
+    np.testing.assert_array_equal(codes, np.floor(np.sqrt(counts) + 0.5))
+    assert coefficients.shape == (100, 2)
+    np.testing.assert_array_equal(lit, probes[:1])
+    assert not np.array_equal(probes[0], probes[1])
+
+
 def small_simulation(phantom: Phantom, photons: float, *, seed: int, quick: bool = False) -> Scene:
     """Eight by eight positions, and the truth."""
     assert quick
@@ -407,9 +445,7 @@ def test_nothing_without_loss_is_said_plainly(scan: Path, tmp_path: Path, run: R
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_an_interrupted_evaluation_goes_on(
-    scan: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_evaluation_goes_on(scan: Path, tmp_path: Path, run: Run) -> None:
     options = [scan, "--out", tmp_path, "--epochs", "12", "--ratio", "288", "--codebook", "sqrt-a"]
     command = [COMMAND, "evaluate", *map(str, options), "--jobs", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -428,10 +464,31 @@ def test_an_interrupted_evaluation_goes_on(
         keys.update(job.key() for job in jobs)
         return [job.run(out) for job in jobs]
 
-    monkeypatch.setattr(evaluate, "run_jobs", run_jobs)
-    assert run(*options)[0] == 0
+    assert run(*options, jobs=run_jobs)[0] == 0
     assert kept <= keys
     assert not (tmp_path / ".resume").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_components_are_learned_once(scan: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = []
+
+    def interrupted(jobs: Sequence[Job], out: Path, processes: int, bars: object) -> list[Path]:
+        if jobs[0].loss == "coefficients":
+            raise KeyboardInterrupt
+        return [job.run(out) for job in jobs]
+
+    def counted(*arguments: Any) -> Any:
+        learned.append(arguments)
+        return scene_components(*arguments)
+
+    monkeypatch.setattr(evaluate, "scene_components", counted)
+    options = [scan, "--out", tmp_path, "--epochs", "2", "--codebook", "sqrt-a", "--ratio"]
+    assert run(*options, "288", jobs=interrupted)[0] == 130
+    assert run(*options, "192", jobs=interrupted)[0] == 130
+    assert len(learned) == 2
+    assert run(*options, "288")[0] == 0
+    assert len(learned) == 2
 
 
 @pytest.mark.parametrize(
