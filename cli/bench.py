@@ -60,6 +60,7 @@ def ptychi(
         raise ValueError(f"the benchmark needs {error.name}: pip install 'ptychopress[reconstruction]'") from None
     try:
         ptychi_engines.load()
+        release = version("ptychi")
     except ModuleNotFoundError as error:
         raise ValueError(f"the benchmark needs {error.name}: {ptychi_engines.INSTALL}") from None
     with nullcontext() if out is None else publish(out) as stage:
@@ -84,7 +85,7 @@ def ptychi(
         results = {
             "format": "ptychopress-bench-ptychi-1",
             "version": __version__,
-            "ptychi": version("ptychi"),
+            "ptychi": release,
             "phantom": str(phantom or "built-in phantom"),
             "photons": photons,
             "quick": quick,
