@@ -80,7 +80,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def error(found: np.ndarray) -> float:
-    """Mean squared error, but for what an unknown probe leaves free: a factor, a ramp and a shift."""
+    """Mean squared error, but for what an unknown probe leaves free: a factor, a ramp and a shift.
+
+    Of some 2700 photons on a pixel noise makes 2e-4.
+    """
     image = register(truth(), found, INNER)
     image *= np.vdot(image[INNER], truth()[INNER]) / np.vdot(image[INNER], image[INNER])
     return float(np.mean(np.abs(image - truth())[INNER] ** 2))
@@ -94,12 +97,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: Any, **options: Any) ->
 @pytest.mark.parametrize(
     ("file", "options", "loss", "limit"),
     [
-        ("counts.cxi", {}, "poisson", 5e-3),
-        ("counts.cxi", {"loss": LossName.AMPLITUDE}, "amplitude", 5e-3),
-        ("counts.cxi", {"loss": LossName.INTERVAL, "codebook": "sqrt-c"}, "interval", 5e-3),
-        ("counts.cxi", {"refine_probe": False, "object_kind": Kind.EXPONENT}, "poisson", 5e-3),
-        ("intensities.cxi", {}, "amplitude", 1e-3),
-        ("coefficients.h5", {"scan": "counts.cxi", "refine_probe": False}, "coefficients", 1e-2),
+        ("counts.cxi", {}, "poisson", 5e-4),
+        ("counts.cxi", {"loss": LossName.AMPLITUDE}, "amplitude", 5e-4),
+        ("counts.cxi", {"loss": LossName.INTERVAL, "codebook": "sqrt-c"}, "interval", 5e-4),
+        ("counts.cxi", {"refine_probe": False, "object_kind": Kind.EXPONENT}, "poisson", 5e-4),
+        ("intensities.cxi", {}, "amplitude", 3e-4),
+        ("coefficients.h5", {"scan": "counts.cxi", "refine_probe": False}, "coefficients", 2e-3),
     ],
 )
 def test_the_object_is_found(
