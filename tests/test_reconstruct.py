@@ -18,17 +18,21 @@ import pytest
 torch = pytest.importorskip("torch")
 from ptychopress.cli.compress import compress
 from ptychopress.cli.reconstruct import Kind, LossName, reconstruct
+from ptychopress.model.codebook import Codebook
 from ptychopress.model.pca import learn
 from ptychopress.model.quantise import quantise
 from ptychopress.model.transform import Transform
 from ptychopress.model.weights import save
+from ptychopress.reconstruction import engine
 from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose, gaussian_probe, raster_scan
 from ptychopress.reconstruction.cxi import write_cxi
+from ptychopress.reconstruction.losses import AmplitudeLoss, IntervalLoss, PoissonLoss
 from ptychopress.reconstruction.metrics import register
 from ptychopress.reconstruction.picture import save_picture
 from ptychopress.reconstruction.probes import partially_coherent
 from ptychopress.reconstruction.result import Result
 from ptychopress.reconstruction.scan import Scan
+from ptychopress.reconstruction.scan_files import read_scan
 from ptychopress.reconstruction.start import mean_photons, with_modes, with_room
 
 COMMAND = Path(sys.executable).with_name("ptychopress")
@@ -128,6 +132,21 @@ def test_the_object_is_found(
     np.testing.assert_array_equal(result.positions, acquisition().positions)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["result.h5", "result.png"]
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", [LossName.POISSON, LossName.AMPLITUDE, LossName.INTERVAL])
+def test_the_loss_is_the_one_that_is_named(name: LossName, folder: Path, tmp_path: Path) -> None:
+    scan, book = read_scan(folder / "counts.cxi"), Codebook.named("sqrt-b")
+    frames = scan.valid(scan.frames)
+    loss = {
+        LossName.POISSON: lambda: PoissonLoss(frames),
+        LossName.AMPLITUDE: lambda: AmplitudeLoss(frames),
+        LossName.INTERVAL: lambda: IntervalLoss(book.encode(scan.counts), book, mask=scan.mask),
+    }[name]()
+    known = replace(scan.acquisition(), positions=acquisition().positions)
+    expected = engine.reconstruct(loss, known, epochs=2, refine_probe=True).losses
+    reconstruct(folder / "counts.cxi", tmp_path / "r.h5", loss=name, epochs=2, picture=False)
+    np.testing.assert_allclose(Result.load(tmp_path / "r.h5").losses, expected, rtol=1e-4)
 
 
 def test_the_file_says_what_it_holds(folder: Path, tmp_path: Path) -> None:
