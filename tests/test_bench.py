@@ -264,8 +264,17 @@ def test_engines_of_ptychi_approach_the_truth(setting: ptychi_engines.Setting) -
 
     # Among 30 frames 32 would overlap entirely.
     few = replace(setting, reconstructor=setting.reconstructor | {"batch_size": 4})
-    state = torch.random.get_rng_state()
-    curve, again = (record(few.name, ptychi_engines.engine(few), SCENE, 8, rival=True) for _ in range(2))
-    assert curve.errors == again.errors and len(curve.errors) == 8
+    state, drawn = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    curve, again = (record(few.name, ptychi_engines.engine(few), SCENE, 20, rival=True) for _ in range(2))
+    assert curve.errors == again.errors and len(curve.errors) == 20
     assert curve.errors[-1] < 0.5 * phase_error(SCENE, np.ones(SCENE.acquisition.object_shape, np.complex64))
     assert torch.equal(torch.random.get_rng_state(), state)
+    np.testing.assert_array_equal(np.random.get_state()[1], drawn)
+    assert not torch.overrides._get_current_function_mode_stack()  # a default device slows down every call
+    images: list[np.ndarray] = []
+    ptychi_engines.engine(few)(SCENE, 20, images.append)
+    for shift in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        assert phase_error(SCENE, np.roll(images[-1], shift, (0, 1))) > curve.errors[-1]
+    if few.poisson:
+        other = record("amplitude", ptychi_engines.engine(replace(few, poisson=False)), SCENE, 20, rival=True)
+        assert curve.errors != other.errors
