@@ -344,8 +344,24 @@ def _sent(scene: Scene, path: Path, settings: dict[str, Any], counts: np.ndarray
     row = Row(UNENCODED, "counts", None, None, bits, 1.0, entropy(counts[:, ~scene.mask]), 0)
     # A count at the end of the counter's range is at least so many photons, as the last bin of a codebook is.
     full_scale = (1 << bits) - 1
-    job = Job(path, None, scene.mask, scene.acquisition, settings, loss="poisson", full_scale=full_scale)
+    job = Job(
+        path,
+        None,
+        scene.mask,
+        scene.acquisition,
+        settings,
+        loss="poisson",
+        full_scale=full_scale,
+        background=_background(scene),
+    )
     return row, job
+
+
+def _background(scene: Scene) -> float:
+    """Photons that likelihoods add to every mean."""
+    from ..reconstruction.losses import BACKGROUND, MEASURED_BACKGROUND
+
+    return MEASURED_BACKGROUND if scene.truth is None else BACKGROUND
 
 
 def _encoded(scene: Scene, path: Path, settings: dict[str, Any], book: Codebook, loss: Likelihood) -> tuple[Row, Job]:
@@ -364,10 +380,19 @@ def _encoded(scene: Scene, path: Path, settings: dict[str, Any], book: Codebook,
         entropy=entropy(codes[:, ~scene.mask]),
         saturated=book.saturated(counts),
     )
-    job = Job(path, None, scene.mask, scene.acquisition, settings, loss="interval", codebook=book)
+    job = Job(
+        path,
+        None,
+        scene.mask,
+        scene.acquisition,
+        settings,
+        loss="interval",
+        codebook=book,
+        background=_background(scene),
+    )
     if loss is Likelihood.MIDPOINT:
         levels = book.decode_levels("midpoint").astype(np.float32)
-        job = Job(path, levels, scene.mask, scene.acquisition, settings, loss="poisson")
+        job = Job(path, levels, scene.mask, scene.acquisition, settings, loss="poisson", background=_background(scene))
     return row, job
 
 
@@ -404,7 +429,8 @@ def _projected(
             yield row, Job(path, None, scene.mask, scene.acquisition, settings)
         else:
             save_array(path, coefficients)
-            yield row, Job(path, None, scene.mask, scene.acquisition, settings, loss="coefficients", weights=weights)
+            sent = {"loss": "coefficients", "weights": weights, "background": _background(scene)}
+            yield row, Job(path, None, scene.mask, scene.acquisition, settings, **sent)
 
 
 def _compressors(

@@ -90,6 +90,8 @@ class _Source:
     names : Names or None
     start, probe : Result or None
         Earlier results: to go on from; to take the probe from.
+    background : float
+        Photons added to every mean.
     """
 
     file: Path
@@ -98,6 +100,7 @@ class _Source:
     names: Names | None
     start: Result | None
     probe: Result | None
+    background: float
 
     def with_probe(self, geometry: Any) -> Any:
         """A geometry or scan with the probe that is asked for."""
@@ -162,6 +165,14 @@ def reconstruct(
     refine_positions: Annotated[
         bool, typer.Option("--refine-positions", help="Whether the positions are unknown too.")
     ] = False,
+    background: Annotated[
+        float,
+        typer.Option(
+            "--background",
+            help="Photons that all losses but amplitude add to every mean: what the model does not know of. 0.5 suits"
+            " measured frames, 0.01 simulated ones.",
+        ),
+    ] = 0.5,
     start: Annotated[
         Path | None,
         typer.Option("--start", help="Go on from object, probe and positions of a result.", metavar="RESULT"),
@@ -185,6 +196,8 @@ def reconstruct(
         refuse("for --loss interval", codebook=codebook, **others)
     if modes is not None and not refine_probe:
         raise ValueError("--modes starts from a guess: leave out --no-refine-probe")
+    if not 0 < background < np.inf:
+        raise ValueError(f"--background {background}: expected photons > 0")
     if start is not None:
         refuse("--start has a probe", probe=probe)
     drawing = out.with_suffix(".png")
@@ -206,7 +219,7 @@ def reconstruct(
     pictured = publish_file(drawing, *sources) if picture else nullcontext()
     with publish_file(out, *sources) as stage, pictured as canvas:
         earlier = [None if path is None else Result.load(path) for path in (start, probe)]
-        source = _Source(file, scan, geometry, _names(name), *earlier)
+        source = _Source(file, scan, geometry, _names(name), earlier[0], earlier[1], background)
         measured = _measured(source, loss, book)
         obj, acquisition = _start(measured, source.start, modes, refine_positions)
         settings: dict[str, Any] = {
@@ -237,7 +250,7 @@ def reconstruct(
             found = run(measured.loss, acquisition, start=obj, checkpoint=checkpoint, progress=progress, **settings)
         told: dict[str, Any] = {"source": file.name, "scan": None if scan is None else scan.name}
         told |= {"loss": measured.name.value, "codebook": None if book is None else book.name}
-        about = {"program": f"ptychopress {__version__}", "settings": json.dumps(settings)}
+        about = {"program": f"ptychopress {__version__}", "settings": json.dumps(settings | {"background": background})}
         result = Result(
             object=found.object,
             probe=found.probe,
@@ -253,6 +266,7 @@ def reconstruct(
     told |= {"file": str(out), "picture": str(drawing) if picture else None, "version": __version__}
     told |= {"frames": len(found.positions), "modes": len(acquisition.modes), "object_shape": found.object.shape}
     told |= {"object_pixel": result.object_pixel, "losses": found.losses, **settings, **measured.told}
+    told["background"] = background
     if as_json:
         typer.echo(json.dumps(told))
         return
@@ -314,18 +328,20 @@ def _from_scan(source: _Source, loss: LossName, book: Codebook | None) -> _Measu
     acquisition = None if source.start is not None else scan.acquisition()
     if loss is LossName.AUTO:
         loss = LossName.POISSON if scan.frames.dtype == np.uint16 else LossName.AMPLITUDE
-    told = {}
+    told: dict[str, int] = {}
+    data: Loss
     if book is not None:
         counts, mask = scan.counts, scan.mask
-        data: Loss = IntervalLoss(book.encode(counts), book, mask=mask)
+        data = IntervalLoss(book.encode(counts), book, mask=mask, background=source.background)
         told["saturated"] = book.saturated(counts, invalid=mask)
         if told["saturated"]:
             _note(f"{told['saturated']} counts are above the range of {book.name}: each stands for so many or more")
     else:
-        made = PoissonLoss if loss is LossName.POISSON else AmplitudeLoss
         levels, pixel = scan.valid(scan.frames), scan.object_pixel
         del scan  # frames are large: only the loss shall hold them
-        return _Measured(made(levels), loss, acquisition, pixel, told)
+        poisson = loss is LossName.POISSON
+        data = PoissonLoss(levels, background=source.background) if poisson else AmplitudeLoss(levels)
+        return _Measured(data, loss, acquisition, pixel, told)
     return _Measured(data, loss, acquisition, scan.object_pixel, told)
 
 
@@ -350,7 +366,8 @@ def _from_coefficients(source: _Source) -> _Measured:
             acquisition = placed(geometry.probe, geometry.positions).scaled(photons)
     elif source.start is None:
         raise ValueError(f"{source.file} holds coefficients: expected --scan FILE, for probe and positions")
-    return _Measured(CoefficientLoss(coefficients, compressor), LossName.COEFFICIENTS, acquisition, pixel, told)
+    data = CoefficientLoss(coefficients, compressor, background=source.background)
+    return _Measured(data, LossName.COEFFICIENTS, acquisition, pixel, told)
 
 
 def _start(

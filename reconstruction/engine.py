@@ -201,9 +201,12 @@ def _rate(done: float) -> float:
 
 def _fingerprint(model: Ptychography, loss: Loss, settings: tuple[Any, ...]) -> str:
     """Hash of all that the outcome depends on."""
-    hashed = hashlib.sha256(repr((type(loss).__name__, loss.size, settings)).encode())
-    for tensor in (*model.state_dict().values(), *(v for v in vars(loss).values() if isinstance(v, torch.Tensor))):
-        hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode() + tensor.cpu().numpy().tobytes())
+    held = vars(loss)
+    numbers = {name: value for name, value in held.items() if isinstance(value, int | float | None)}
+    hashed = hashlib.sha256(repr((type(loss).__name__, sorted(numbers.items()), settings)).encode())
+    for tensor in (*model.state_dict().values(), *(v for v in held.values() if isinstance(v, torch.Tensor))):
+        hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+        hashed.update(np.ascontiguousarray(tensor.cpu().numpy()).data.cast("B"))
     hashed.update(model.acquisition.corners.tobytes())
     return hashed.hexdigest()
 

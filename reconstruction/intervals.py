@@ -33,7 +33,7 @@ class Intervals:
     Parameters
     ----------
     edges
-        Bin edges in counts, from 0, rising: bin c is [edges[c], edges[c + 1]), the last one has no end.
+        Bin edges in counts, from 0, never falling: bin c is [edges[c], edges[c + 1]), the last one has no end.
     """
 
     def __init__(self, edges: Sequence[int]) -> None:
@@ -41,8 +41,8 @@ class Intervals:
         tables, places, singles = [], [], []
         begin = 0
         for code, (left, right) in enumerate(pairwise(edges)):
-            if right - left == 1 and code != self._open:
-                # A single count, whatever the mean. Its place is never looked at.
+            if right - left <= 1 and code != self._open:
+                # A single count, whatever the mean, or none, which no code is of. Its place is never looked at.
                 singles.append(left)
                 places.append((-1, 0, 0))
                 continue

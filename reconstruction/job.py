@@ -48,6 +48,8 @@ class Job:
         Weights file of the compressor, for the loss "coefficients".
     full_scale
         For the loss "poisson": counts from here on mean at least so many photons.
+    background
+        For all but the loss "amplitude": photons added to every mean, by default what the loss has.
     """
 
     frames: Path
@@ -59,6 +61,7 @@ class Job:
     codebook: Codebook | None = None
     weights: Path | None = None
     full_scale: float | None = None
+    background: float | None = None
 
     def __post_init__(self) -> None:
         for name, given, needed in (("codebook", self.codebook, "interval"), ("weights", self.weights, "coefficients")):
@@ -76,7 +79,7 @@ class Job:
         for array in arrays:
             hashed.update(b"none" if array is None else repr((array.dtype, array.shape)).encode() + array.tobytes())
         others = (self.acquisition.object_shape, sorted(self.settings.items()), __version__, torch.__version__)
-        compared = (self.loss, self.codebook and self.codebook.edges, self.full_scale)
+        compared = (self.loss, self.codebook and self.codebook.edges, self.full_scale, self.background)
         hashed.update(repr((others, compared)).encode())
         return hashed.hexdigest()[:24]
 
@@ -85,17 +88,16 @@ class Job:
         from .losses import AmplitudeLoss, CoefficientLoss, IntervalLoss, PoissonLoss
 
         values = np.load(self.frames)
+        more: dict[str, Any] = {} if self.background is None else {"background": self.background}
         if self.weights is not None:
-            return CoefficientLoss(values, load(self.weights))
+            return CoefficientLoss(values, load(self.weights), **more)
         if self.codebook is not None:
-            # Fine steps of a root leave bins without a count, of which there is no likelihood, and no code either.
-            edges = self.codebook.edge_array
-            held = np.diff(edges) > 0
-            codes = (np.cumsum(held) - 1).astype(values.dtype)[values]
-            return IntervalLoss(codes, Codebook.from_edges([*edges[:-1][held], edges[-1]]), mask=self.mask)
+            return IntervalLoss(values, self.codebook, mask=self.mask, **more)
         frames = values.astype(np.float32) if self.levels is None else np.take(self.levels, values)
         frames[:, self.mask] = np.nan
-        return AmplitudeLoss(frames) if self.loss == "amplitude" else PoissonLoss(frames, full_scale=self.full_scale)
+        if self.loss == "amplitude":
+            return AmplitudeLoss(frames)
+        return PoissonLoss(frames, full_scale=self.full_scale, **more)
 
     def run(self, out: Path, progress: Callable[[int, int, float], None] | None = None) -> Path:
         """Reconstruct into `out`/KEY.npz (object, probe, losses), or find it there from an earlier run."""

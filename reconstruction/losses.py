@@ -24,6 +24,9 @@ from .intervals import Intervals
 BACKGROUND = 0.01
 """Photons that count likelihoods add to every mean: a photon where the model is dark is unlikely, not impossible."""
 
+MEASURED_BACKGROUND = 0.5
+"""The same for measured frames, which hold more than a model knows: stray light, partial coherence, drift."""
+
 _VALUE_STEPS = 32  # of a table over values, for each unit
 
 

@@ -196,6 +196,10 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Any) -> None:
             reconstruct(frames, acquisition(), checkpoint=path, **other)
     with pytest.raises(ValueError, match="a checkpoint of other data or settings"):
         reconstruct(PoissonLoss(frames), acquisition(), epochs=2, checkpoint=path)
+    other_path = tmp_path / "poisson.pt"
+    reconstruct(PoissonLoss(frames), acquisition(), epochs=2, checkpoint=other_path)
+    with pytest.raises(ValueError, match="a checkpoint of other data or settings"):
+        reconstruct(PoissonLoss(frames, background=0.5), acquisition(), epochs=2, checkpoint=other_path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="not a readable checkpoint"):
         reconstruct(frames, acquisition(), epochs=2, checkpoint=path)

@@ -173,6 +173,14 @@ def test_the_last_bin_is_open() -> None:
     assert float(loss.evaluate(torch.full((1, 2, 2), 12_000.0), torch.arange(1))[0]) > 100
 
 
+def test_bins_without_a_count_are_no_obstacle() -> None:
+    book = Codebook.named("nearest-sqrt", scale=2)
+    assert (np.diff(book.edges) == 0).any()
+    few = np.minimum(counts(), 1)
+    exact, codes = PoissonLoss(few), IntervalLoss(book.encode(few), book)
+    assert value(codes, means(5, 50)) == pytest.approx(value(exact, means(5, 50)), rel=1e-4)
+
+
 def test_interval_tables_are_monotone() -> None:
     codes = torch.full((4000,), 40)
     mean = torch.linspace(1, 4000, 4000)
