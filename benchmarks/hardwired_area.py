@@ -287,8 +287,10 @@ def measure(structure: Structure, weights: Weights, library: Library, seeds: int
         directory = Path(folder)
         (directory / "top.v").write_text(structure.verilog)
         commands = ["read_verilog top.v", "hierarchy -top top", "proc", "write_rtlil top.il", "design -reset"]
+        # Flat and with short names: yosys 0.70 stops in its interface to ABC otherwise.
+        commands += ["read_rtlil top.il", "flatten", "opt_clean -purge", "rename -enumerate"]
         # Without the multipliers of the FPGA: an ASIC has none either.
-        commands += ["read_verilog top.v", "synth_ecp5 -nodsp -top top -json top.json"]
+        commands += ["synth_ecp5 -nodsp -top top -json top.json"]
         _run([sys.executable, "-c", YOSYS, *commands], directory)
         cells = json.loads((directory / "top.json").read_text())["modules"]["top"]["cells"].values()
         kinds = [cell["type"] for cell in cells]
