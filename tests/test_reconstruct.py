@@ -134,18 +134,20 @@ def test_the_object_is_found(
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("background", [0.01, 0.5])
 @pytest.mark.parametrize("name", [LossName.POISSON, LossName.AMPLITUDE, LossName.INTERVAL])
-def test_the_loss_is_the_one_that_is_named(name: LossName, folder: Path, tmp_path: Path) -> None:
+def test_the_loss_is_the_one_that_is_named(name: LossName, background: float, folder: Path, tmp_path: Path) -> None:
     scan, book = read_scan(folder / "counts.cxi"), Codebook.named("sqrt-b")
     frames = scan.valid(scan.frames)
     loss = {
-        LossName.POISSON: lambda: PoissonLoss(frames),
+        LossName.POISSON: lambda: PoissonLoss(frames, background=background),
         LossName.AMPLITUDE: lambda: AmplitudeLoss(frames),
-        LossName.INTERVAL: lambda: IntervalLoss(book.encode(scan.counts), book, mask=scan.mask),
+        LossName.INTERVAL: lambda: IntervalLoss(book.encode(scan.counts), book, mask=scan.mask, background=background),
     }[name]()
     known = replace(scan.acquisition(), positions=acquisition().positions)
     expected = engine.reconstruct(loss, known, epochs=2, refine_probe=True).losses
-    reconstruct(folder / "counts.cxi", tmp_path / "r.h5", loss=name, epochs=2, picture=False)
+    options = {"background": background, "epochs": 2, "picture": False}
+    reconstruct(folder / "counts.cxi", tmp_path / "r.h5", loss=name, **options)
     np.testing.assert_allclose(Result.load(tmp_path / "r.h5").losses, expected, rtol=1e-4)
 
 
@@ -265,7 +267,7 @@ def test_the_probe_of_another_scan(folder: Path, tmp_path: Path) -> None:
 def test_modes_explain_what_one_probe_cannot(tmp_path: Path) -> None:
     known = acquisition(partially_coherent(gaussian_probe(N, 2.5), 3, 1.5))
     scan = write(tmp_path / "scan.cxi", expose(diffract(truth(), known), 1), replace(known, probe=known.probe[0]))
-    options = {"epochs": 30, "batch_size": 16, "picture": False}
+    options = {"epochs": 30, "batch_size": 16, "background": 0.01, "picture": False}
     reconstruct(scan, tmp_path / "one.h5", **options)
     reconstruct(scan, tmp_path / "three.h5", modes=3, **options)
     one, three = (Result.load(tmp_path / name) for name in ("one.h5", "three.h5"))
@@ -304,6 +306,7 @@ def test_plain_hdf5_by_its_names(folder: Path, tmp_path: Path) -> None:
         ("counts.cxi", {"probe": "wide.h5"}, r"--probe: \(20, 20\), expected a window of 16 pixels"),
         ("counts.cxi", {"start": "wide.h5", "probe": "wide.h5"}, "--probe: --start has a probe"),
         ("counts.cxi", {"learning_rate": -1.0}, "learning_rate: -1.0, expected a positive number"),
+        ("counts.cxi", {"background": 0.0}, "--background 0.0: expected photons > 0"),
         ("counts.cxi", {"learning_rate": 1e25}, "expected --learning-rate to be less"),
         ("counts.cxi", {"device": "toaster"}, "--device toaster: "),
         ("counts.cxi", {"name": ["frames=x"]}, "--name: expected at least frames=DATASET and positions=DATASET"),
