@@ -9,11 +9,9 @@ reconstruction knows the probe. With `--whole` all 4,488 frames at one dose and 
 integers. Prints Markdown. Interrupted, it goes on where it was.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +22,10 @@ from ptychopress.reconstruction.acquisition import diffract, expose
 from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.judgement import judge_one
 from ptychopress.reconstruction.losses import CoefficientLoss, PoissonLoss
-from ptychopress.reconstruction.phantom import cell_phantom, load_phantom
 from ptychopress.reconstruction.probes import ZonePlate, gaussian_probe, mismatch
 from ptychopress.reconstruction.scene import Scene, simulated
 from ptychopress.reconstruction.training import noise_free_patterns, training_object
-from sweep import Point, sweep
+from sweep import Point, cell, parser, sweep
 
 COMPONENTS = (10, 30, 100, 300)
 ERRORS = (0.0, 0.02, 0.05, 0.1)
@@ -49,7 +46,7 @@ def probe(kind: str, error: float) -> np.ndarray:
 @lru_cache(maxsize=1)
 def scene(phantom: str, kind: str, photons: float, whole: bool) -> Scene:
     """The scan, lit by that probe."""
-    found = simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=1, quick=not whole)
+    found = simulated(cell(phantom), photons, seed=1, quick=not whole)
     assert found.truth is not None
     lit = replace(found.acquisition, probe=probe(kind, 0)).scaled(found.acquisition.photons)
     mean = diffract(found.truth, lit)
@@ -90,14 +87,10 @@ def work(point: Point) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(description="Coefficients x probe error x dose.")
-    parser.add_argument("--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell")
-    parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--priors", action="store_true", help="the prior of the loss instead, at one dose, no errors")
-    parser.add_argument("--whole", action="store_true", help="the whole scan, one dose, no errors")
-    options = parser.parse_args(arguments)
+    command = parser("Coefficients x probe error x dose.", epochs=20)
+    command.add_argument("--priors", action="store_true", help="the prior of the loss instead, at one dose, no errors")
+    command.add_argument("--whole", action="store_true", help="the whole scan, one dose, no errors")
+    options = command.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = {"phantom": options.phantom, "epochs": options.epochs, "whole": options.whole}
 

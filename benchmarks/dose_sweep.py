@@ -7,10 +7,8 @@ deviance, codes by the likelihood of their bins and, for comparison, as counts i
 Markdown and writes a plot. Interrupted, it goes on where it was.
 """
 
-import argparse
 import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,8 @@ from ptychopress.model.codebook import Codebook
 from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.judgement import judge_one
 from ptychopress.reconstruction.losses import IntervalLoss, Loss, PoissonLoss
-from ptychopress.reconstruction.phantom import cell_phantom, load_phantom
 from ptychopress.reconstruction.scene import Scene, simulated
-from sweep import Point, sweep
+from sweep import Point, cell, parser, sweep
 
 DOSES = (1e4, 1e5, 1e6, 2e7, 4e8)
 SENT = ("counts", "sqrt-a interval", "sqrt-b interval", "sqrt-c interval", "sqrt-b midpoint", "sqrt-c midpoint")
@@ -29,7 +26,7 @@ SENT = ("counts", "sqrt-a interval", "sqrt-b interval", "sqrt-c interval", "sqrt
 @lru_cache(maxsize=1)
 def scene(phantom: str, photons: float, seed: int, quick: bool) -> Scene:
     """The benchmark; a process works on one noise instance for some time."""
-    return simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=seed, quick=quick)
+    return simulated(cell(phantom), photons, seed=seed, quick=quick)
 
 
 def loss(counts: np.ndarray, sent: str) -> Loss:
@@ -56,14 +53,10 @@ def work(point: Point) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(description="Error and resolution over dose, for counts and codes.")
-    parser.add_argument("--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell")
-    parser.add_argument("--out", type=Path, required=True, help="directory for the runs and the plot")
-    parser.add_argument("--instances", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the scan")
-    options = parser.parse_args(arguments)
+    command = parser("Error and resolution over dose, for counts and codes.", epochs=30)
+    command.add_argument("--instances", type=int, default=5)
+    command.add_argument("--quick", action="store_true", help="a quarter of the scan")
+    options = command.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = {"phantom": options.phantom, "quick": options.quick, "epochs": options.epochs}
     points = [

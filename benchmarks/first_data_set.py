@@ -25,7 +25,6 @@ from ptychopress.reconstruction.acquisition import diffract, expose
 from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.judgement import judge_one
 from ptychopress.reconstruction.losses import CoefficientLoss, Loss, PoissonLoss
-from ptychopress.reconstruction.phantom import cell_phantom, load_phantom
 from ptychopress.reconstruction.probes import gaussian_probe
 from ptychopress.reconstruction.scene import Scene, simulated
 from ptychopress.reconstruction.training import (
@@ -35,7 +34,7 @@ from ptychopress.reconstruction.training import (
     training_object,
     with_contrast,
 )
-from sweep import Point, sweep
+from sweep import Point, cell, parser, sweep
 
 SOURCES = {
     "first data set, authors' recipe": "recipe",
@@ -51,7 +50,7 @@ OBJECTS = 4
 @lru_cache(maxsize=1)
 def scene(phantom: str, photons: float) -> Scene:
     """The second data set."""
-    return simulated(load_phantom(phantom) if phantom else cell_phantom(), photons, seed=1, quick=True)
+    return simulated(cell(phantom), photons, seed=1, quick=True)
 
 
 @lru_cache(maxsize=1)
@@ -105,13 +104,9 @@ def picture_file(point: Point) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(description="Components of a noisy first data set, applied to a second.")
-    parser.add_argument("--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell")
-    parser.add_argument("--out", type=Path, required=True, help="directory for the runs and the picture")
-    parser.add_argument("--photons", type=float, default=2e7)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args(arguments)
+    command = parser("Components of a noisy first data set, applied to a second.", epochs=20)
+    command.add_argument("--photons", type=float, default=2e7)
+    options = command.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = {
         "phantom": options.phantom,

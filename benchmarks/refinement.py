@@ -8,10 +8,8 @@ refined. Prints Markdown: phase errors against the truth, without phase ramp and
 with the object. Interrupted, it goes on where it was.
 """
 
-import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,9 @@ from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose
 from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.losses import PoissonLoss
 from ptychopress.reconstruction.metrics import phase_of, register, smse
-from ptychopress.reconstruction.phantom import cell_phantom, load_phantom
 from ptychopress.reconstruction.probes import ZonePlate, partially_coherent
 from ptychopress.reconstruction.scene import simulated
-from sweep import Point, sweep
+from sweep import Point, cell, parser, sweep
 
 PLATE = ZonePlate(diameter=60e-6, outermost_zone=3e-9, stop_diameter=20e-6)
 DEFOCUS = 360e-9
@@ -57,8 +54,7 @@ def start(modes: int, defocus: float) -> np.ndarray:
 
 def work(point: Point) -> dict[str, Any]:
     """Figures of one reconstruction."""
-    phantom = load_phantom(point["phantom"]) if point["phantom"] else cell_phantom()
-    scene = simulated(phantom, point["photons"], seed=1, quick=True)
+    scene = simulated(cell(point["phantom"]), point["photons"], seed=1, quick=True)
     assert scene.truth is not None
     wrong, photons = point["wrong"].split(), scene.acquisition.photons
     margin = 4  # where positions may move to
@@ -95,13 +91,9 @@ def work(point: Point) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(description="What refining recovers from a wrong start.")
-    parser.add_argument("--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell")
-    parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
-    parser.add_argument("--photons", type=float, default=2e7)
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args(arguments)
+    command = parser("What refining recovers from a wrong start.", epochs=60)
+    command.add_argument("--photons", type=float, default=2e7)
+    options = command.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = {"phantom": options.phantom, "photons": options.photons, "epochs": options.epochs}
     points = [shared | case | {"how": how} for case in CASES.values() for how in HOW]

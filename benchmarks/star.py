@@ -9,7 +9,6 @@ Errors are phase errors against the un-encoded image of the other half, and of t
 Interrupted, it goes on where it was.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from functools import lru_cache
@@ -27,7 +26,7 @@ from ptychopress.reconstruction.losses import AmplitudeLoss, CoefficientLoss, Lo
 from ptychopress.reconstruction.metrics import phase_of, register, smse
 from ptychopress.reconstruction.scene import Scene, measured
 from ptychopress.reconstruction.training import noise_free_patterns, training_object
-from sweep import Point, sweep
+from sweep import Point, parser, sweep
 
 UNENCODED = ("amplitude", "poisson 0.01", "poisson 0.1", "poisson 0.5", "poisson 2")
 BASE = "poisson 0.5"
@@ -136,13 +135,10 @@ def error(found: Scene, reference: np.ndarray, image: np.ndarray) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(description="Measured frames straight from coefficients.")
-    parser.add_argument("--data", required=True, help="CXI file with counts and a probe")
-    parser.add_argument("--out", type=Path, required=True, help="directory for the runs")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="the first attempt alone")
-    options = parser.parse_args(arguments)
+    command = parser("Measured frames straight from coefficients.", epochs=30, phantom=False)
+    command.add_argument("--data", required=True, help="CXI file with counts and a probe")
+    command.add_argument("--quick", action="store_true", help="the first attempt alone")
+    options = command.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     shared = {"data": options.data, "out": str(options.out), "epochs": options.epochs}
     halves = [shared | {"loss": name, "half": half} for name in UNENCODED for half in (0, 1)]

@@ -1,17 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""Many runs of one function, side by side, kept in a file as they come, so that an interrupted sweep goes on."""
+"""What benchmarks of many reconstructions share.
 
+Runs of one function, side by side, are kept in a file as they come, so that an interrupted sweep goes on.
+"""
+
+import argparse
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ptychopress.reconstruction.phantom import Phantom, cell_phantom, load_phantom
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 Point = dict[str, Any]
+
+
+def parser(description: str, *, epochs: int, phantom: bool = True) -> argparse.ArgumentParser:
+    """Options `--out`, `--epochs` and `--jobs`, and `--phantom` of a simulation."""
+    options = argparse.ArgumentParser(description=description)
+    if phantom:
+        options.add_argument(
+            "--phantom", default="", help=".npz with an array delta (nm); by default the built-in cell"
+        )
+    options.add_argument(
+        "--out", type=Path, required=True, help="directory for the runs, and pictures if there are any"
+    )
+    options.add_argument("--epochs", type=int, default=epochs, help="of each reconstruction")
+    options.add_argument("--jobs", type=int, default=2, help="reconstructions side by side")
+    return options
+
+
+def cell(phantom: str) -> Phantom:
+    """What `--phantom` names."""
+    return load_phantom(phantom) if phantom else cell_phantom()
 
 
 def sweep(points: Sequence[Point], work: Callable[[Point], dict[str, Any]], jobs: int, kept: Path) -> list[Point]:

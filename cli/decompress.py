@@ -53,9 +53,9 @@ def decompress(
     as_json: JsonOutput = False,
 ) -> None:
     """Turn coefficients back into intensities: photons, NaN at invalid pixels, or 0 in a CXI file, which has a mask."""
-    with publish_file(out, file, scan) as stage, progress_bar() as bars, _opened(file) as source:
+    with publish_file(out, file, scan) as stage, progress_bar() as bars, open_coefficients(file) as source:
         compressor = load(file, WEIGHTS)
-        coefficients = _coefficients(file, source, compressor)
+        coefficients = read_coefficients(file, source, compressor)
         frames, shape = len(coefficients), compressor.frame_shape
         geometry = None if scan is None else _geometry(scan, frames, shape, compressor.mask)
         bar = bars.add_task("decompress", total=frames)
@@ -85,7 +85,8 @@ def decompress(
         typer.echo(str(out))
 
 
-def _opened(path: Path) -> h5py.File:
+def open_coefficients(path: Path) -> h5py.File:
+    """A file of `ptychopress compress`, to be read."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, expected one of ptychopress compress")
     try:
@@ -110,8 +111,8 @@ def _geometry(path: Path, frames: int, shape: tuple[int, ...], mask: NDArray[np.
     return geometry if mask is None else replace(geometry, mask=geometry.mask | mask)
 
 
-def _coefficients(path: Path, file: h5py.File, compressor: Compressor) -> Any:
-    """The data set, which fits the weights."""
+def read_coefficients(path: Path, file: h5py.File, compressor: Compressor) -> Any:
+    """Its data set of coefficients (J, S'), which fits the weights, not read yet."""
     data: Any = file.get("coefficients")
     components = compressor.projection.format.components
     if not isinstance(data, h5py.Dataset) or data.ndim != 2 or data.shape[1] != components or data.dtype.kind != "i":

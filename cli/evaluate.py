@@ -344,24 +344,15 @@ def _sent(scene: Scene, path: Path, settings: dict[str, Any], counts: np.ndarray
     row = Row(UNENCODED, "counts", None, None, bits, 1.0, entropy(counts[:, ~scene.mask]), 0)
     # A count at the end of the counter's range is at least so many photons, as the last bin of a codebook is.
     full_scale = (1 << bits) - 1
-    job = Job(
-        path,
-        None,
-        scene.mask,
-        scene.acquisition,
-        settings,
-        loss="poisson",
-        full_scale=full_scale,
-        background=_background(scene),
-    )
-    return row, job
+    return row, _job(scene, path, settings, loss="poisson", full_scale=full_scale)
 
 
-def _background(scene: Scene) -> float:
-    """Photons that likelihoods add to every mean."""
+def _job(scene: Scene, path: Path, settings: dict[str, Any], levels: np.ndarray | None = None, **compared: Any) -> Job:
+    """A reconstruction of what is in a file; `compared`: loss and what it takes."""
     from ..reconstruction.losses import BACKGROUND, MEASURED_BACKGROUND
 
-    return MEASURED_BACKGROUND if scene.truth is None else BACKGROUND
+    background = MEASURED_BACKGROUND if scene.truth is None else BACKGROUND
+    return Job(path, levels, scene.mask, scene.acquisition, settings, background=background, **compared)
 
 
 def _encoded(scene: Scene, path: Path, settings: dict[str, Any], book: Codebook, loss: Likelihood) -> tuple[Row, Job]:
@@ -380,20 +371,10 @@ def _encoded(scene: Scene, path: Path, settings: dict[str, Any], book: Codebook,
         entropy=entropy(codes[:, ~scene.mask]),
         saturated=book.saturated(counts),
     )
-    job = Job(
-        path,
-        None,
-        scene.mask,
-        scene.acquisition,
-        settings,
-        loss="interval",
-        codebook=book,
-        background=_background(scene),
-    )
     if loss is Likelihood.MIDPOINT:
         levels = book.decode_levels("midpoint").astype(np.float32)
-        job = Job(path, levels, scene.mask, scene.acquisition, settings, loss="poisson", background=_background(scene))
-    return row, job
+        return row, _job(scene, path, settings, levels, loss="poisson")
+    return row, _job(scene, path, settings, loss="interval", codebook=book)
 
 
 def _projected(
@@ -426,11 +407,10 @@ def _projected(
         path = folder / f"coefficients-{ratio}.npy"
         if expand:
             save_array(path, compressor.expand(coefficients).astype(np.float32))
-            yield row, Job(path, None, scene.mask, scene.acquisition, settings)
+            yield row, _job(scene, path, settings)
         else:
             save_array(path, coefficients)
-            sent = {"loss": "coefficients", "weights": weights, "background": _background(scene)}
-            yield row, Job(path, None, scene.mask, scene.acquisition, settings, **sent)
+            yield row, _job(scene, path, settings, loss="coefficients", weights=weights)
 
 
 def _compressors(

@@ -22,7 +22,7 @@ from ..reconstruction.scan_files import Names, read_geometry, read_scan
 from ..reconstruction.start import mean_photons, with_modes, with_room
 from .compress import FORMAT, WEIGHTS
 from .console import console, progress_bar
-from .decompress import _coefficients, _opened
+from .decompress import open_coefficients, read_coefficients
 from .files import publish_file
 from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 
@@ -348,9 +348,9 @@ def _from_scan(source: _Source, loss: LossName, book: Codebook | None) -> _Measu
 def _from_coefficients(source: _Source) -> _Measured:
     from ..reconstruction.losses import CoefficientLoss
 
-    with _opened(source.file) as opened:
+    with open_coefficients(source.file) as opened:
         compressor = load(source.file, WEIGHTS)
-        coefficients = _coefficients(source.file, opened, compressor)[()]
+        coefficients = read_coefficients(source.file, opened, compressor)[()]
         told = {name: int(opened.attrs.get(name, 0)) for name in ("saturated", "clipped_frames")}
     if told["saturated"] or told["clipped_frames"]:
         _note(

@@ -52,3 +52,14 @@ def refused() -> Iterator[None]:
         warnings.simplefilter("ignore", UnusedElaboratable)
         gc.collect()
     gc.enable()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For PyTorch outside of `reconstruct`, which sees to it itself: gradient checks wait for idle threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

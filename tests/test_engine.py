@@ -2,7 +2,6 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """The reconstruction: gradient, convergence, invalid pixels, determinism, interruption."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,18 +14,11 @@ from ptychopress.reconstruction.engine import reconstruct
 from ptychopress.reconstruction.losses import PoissonLoss
 from ptychopress.reconstruction.metrics import register
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE, N = (34, 34), 16
 INNER = np.zeros(SHAPE, bool)
 INNER[7:-7, 7:-7] = True
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """`reconstruct` sees to it itself; the gradient check waits for idle threads otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def truth() -> np.ndarray:

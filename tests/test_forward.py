@@ -2,7 +2,6 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """The forward model: against the simulator, its gradients, the kinds of object."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,9 @@ torch = pytest.importorskip("torch")
 from ptychopress.reconstruction.acquisition import Acquisition, diffract
 from ptychopress.reconstruction.forward import Intensity, Ptychography
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE, N, FRAMES = (13, 12), 6, 5
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The gradient check waits for idle threads otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def complex_random(*shape: int, seed: int = 1) -> np.ndarray:
