@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -30,7 +31,7 @@ from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose
 from ptychopress.reconstruction.components import scene_components
 from ptychopress.reconstruction.evaluation import Candidate, entropy, judge_half, recommend
 from ptychopress.reconstruction.job import Job
-from ptychopress.reconstruction.losses import IntervalLoss
+from ptychopress.reconstruction.losses import BACKGROUND, MEASURED_BACKGROUND, IntervalLoss
 from ptychopress.reconstruction.phantom import Phantom, cell_phantom
 from ptychopress.reconstruction.scene import Scene
 
@@ -258,6 +259,29 @@ def test_a_job_compares_what_was_sent_by_the_loss_of_its_name(
     before = jobs["coefficients"].key()
     save(tmp_path / "weights.h5", quantise(learn(values, 40, transform=transform), values, weight_bits=7))
     assert jobs["coefficients"].key() != before
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_likelihoods_of_measured_frames_have_more_background(
+    known: bool, counts: tuple[np.ndarray, Acquisition], tmp_path: Path
+) -> None:
+    frames, acquisition = counts
+    mask, book = np.zeros((16, 16), np.bool_), Codebook.named("sqrt-b")
+    scene: Any = SimpleNamespace(truth=np.ones((36, 36)) if known else None, mask=mask, acquisition=acquisition)
+    values = book.encode(frames)
+    compressor = quantise(learn(values, 40, transform=Transform.codes(book)), values)
+    np.save(tmp_path / "codes.npy", values)
+    np.save(tmp_path / "coefficients.npy", compressor.compress(frames)[0])
+    save(tmp_path / "weights.h5", compressor)
+    for name, compared in {
+        "codes": {"loss": "poisson"},
+        "codes.npy": {"loss": "interval", "codebook": book},
+        "coefficients": {"loss": "coefficients", "weights": tmp_path / "weights.h5"},
+    }.items():
+        job = evaluate._job(scene, (tmp_path / name).with_suffix(".npy"), {}, **compared)
+        data: Any = job.data()
+        assert data.background == (BACKGROUND if known else MEASURED_BACKGROUND)
+        assert job.key() != replace(job, background=0.1).key()
 
 
 @pytest.mark.parametrize(
