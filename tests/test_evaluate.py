@@ -273,12 +273,13 @@ def test_likelihoods_of_measured_frames_have_more_background(
     np.save(tmp_path / "codes.npy", values)
     np.save(tmp_path / "coefficients.npy", compressor.compress(frames)[0])
     save(tmp_path / "weights.h5", compressor)
-    for name, compared in {
-        "codes": {"loss": "poisson"},
-        "codes.npy": {"loss": "interval", "codebook": book},
-        "coefficients": {"loss": "coefficients", "weights": tmp_path / "weights.h5"},
-    }.items():
-        job = evaluate._job(scene, (tmp_path / name).with_suffix(".npy"), {}, **compared)
+    sent: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("codes", {"loss": "poisson"}),
+        ("codes", {"loss": "interval", "codebook": book}),
+        ("coefficients", {"loss": "coefficients", "weights": tmp_path / "weights.h5"}),
+    )
+    for name, compared in sent:
+        job = evaluate._job(scene, tmp_path / f"{name}.npy", {}, **compared)
         data: Any = job.data()
         assert data.background == (BACKGROUND if known else MEASURED_BACKGROUND)
         assert job.key() != replace(job, background=0.1).key()
