@@ -55,3 +55,13 @@ def check_lanes(lanes: int, name: str = "lanes") -> None:
     """Raise ValueError unless `lanes` is a number of values a beat: 1 to 1024, as a bus of Verilog has its limits."""
     if type(lanes) is not int or not 1 <= lanes <= 1024:
         raise ValueError(f"{name} must be a whole number from 1 to 1024, got {lanes!r}")
+
+
+def words_beat(octets: int) -> StructLayout:
+    """Bytes of a payload: the low `size` of the `octets`, all of them but in the last beat, and `last`."""
+    return StructLayout({"octets": ArrayLayout(8, octets), "size": range(octets + 1), "last": 1})
+
+
+def chunk_beat(bits: int) -> StructLayout:
+    """A piece of a bit stream: the low `size` of the `bits`, lowest first, and `last`."""
+    return StructLayout({"bits": bits, "size": range(bits + 1), "last": 1})

@@ -380,4 +380,6 @@ def _check(config: Any, **limits: tuple[int, int]) -> None:
             if type(value) is not int or not low <= value <= high:
                 raise ValueError(f"{prefix}{item.name}: {value!r}, expected a whole number from {low} to {high}")
         elif item.type in (bool, str) and type(value) is not item.type:
-            raise ValueError(f"{prefix}{item.name}: {value!r}, expected {'true or false' if item.type is bool else 'text'}")
+            raise ValueError(
+                f"{prefix}{item.name}: {value!r}, expected {'true or false' if item.type is bool else 'text'}"
+            )
