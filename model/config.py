@@ -267,7 +267,7 @@ class CoreConfig:
 
     @cached_property
     def word_octets(self) -> int:
-        """Bytes of a word of the output: the least power of two, 4 to 64, that keeps up with the input in every mode."""
+        """Bytes of a word of the output: the least power of two, 4 to 64, that keeps up with the input in each mode."""
         for octets in (4, 8, 16, 32, 64):
             words = max(-(-self.payload_bits(mode) // (8 * octets)) for mode in self.modes)
             if words + 64 // octets + 2 <= self.frame.beats:
@@ -355,7 +355,7 @@ NAMED: dict[str, dict[str, Any]] = {
 def _built(kind: Any, values: Any, where: str) -> Any:
     """Dataclass of plain values; nested ones in turn."""
     if not isinstance(values, Mapping):
-        raise ValueError(f"{where or 'root'}: {values!r}, expected a table")
+        raise ValueError(f"{where.rstrip('.') or 'configuration'}: {values!r}, expected a table")
     known = {item.name: item for item in fields(kind)}
     given = {}
     for key, value in values.items():
