@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ptychopress.model.contrast import kappa
 from ptychopress.model.pca import Components, learn, pixel_noise
 from ptychopress.model.quantise import quantise
 from ptychopress.model.transform import Transform
@@ -25,7 +26,7 @@ from ptychopress.reconstruction.judgement import judge_one
 from ptychopress.reconstruction.losses import AmplitudeLoss, CoefficientLoss, Loss, PoissonLoss
 from ptychopress.reconstruction.metrics import phase_of, register, smse
 from ptychopress.reconstruction.scene import Scene, measured
-from ptychopress.reconstruction.training import noise_free_patterns, training_object
+from ptychopress.reconstruction.training import matched, noise_free_patterns, probe_pattern, training_object
 from sweep import Point, parser, sweep
 
 UNENCODED = ("amplitude", "poisson 0.01", "poisson 0.1", "poisson 0.5", "poisson 2")
@@ -33,7 +34,15 @@ BASE = "poisson 0.5"
 """What compressed images are compared with, and whose background they are reconstructed with."""
 
 RATIOS = (6, 10, 16, 55, 164)
-USUAL: Point = {"values": "sqrt-b", "lit": "refined", "objects": 8, "prior": 0.1, "refine": False}
+USUAL: Point = {
+    "values": "sqrt-b",
+    "lit": "refined",
+    "objects": 8,
+    "matched": False,
+    "changes": 0.0,
+    "prior": 0.1,
+    "refine": False,
+}
 ATTEMPTS: dict[str, Point] = {
     "8 training objects lit by the probe of the other half, prior 0.1": {},
     "prior 1: frames expanded": {"prior": 1.0},
@@ -43,10 +52,19 @@ ATTEMPTS: dict[str, Point] = {
     "lit by the file's probe, probe refined": {"lit": "file", "refine": True},
     "one training object": {"objects": 1},
     "20 training objects": {"objects": 20},
+    "contrast matched": {"matched": True},
+    "signals and changes, weight 3": {"changes": 3.0},
+    "signals and changes, weight 10": {"changes": 10.0},
+    "changes alone": {"changes": np.inf},
+    "changes alone, prior 0.01": {"changes": np.inf, "prior": 0.01},
+    "twice the epochs": {"times": 2},
     "counts": {"values": "counts"},
 }
 COMMON = (16, 55)
 """Ratios at which everything is tried; the first attempt at all."""
+
+CHANGE = 0.1
+"""Change of a pixel of the training objects, rms of its amplitude and of its phase in rad, white."""
 
 
 @lru_cache(maxsize=1)
@@ -83,27 +101,46 @@ def unencoded(point: Point) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def learned(data: str, out: str, values: str, lit: str, objects: int) -> tuple[np.ndarray, Components, Acquisition]:
-    """Training values, the most components that are asked for, and what they were lit by."""
+def learned(
+    data: str, out: str, values: str, lit: str, objects: int, match: bool, changes: float
+) -> tuple[np.ndarray, Components, Acquisition]:
+    """Training values, the most components that are asked for, and what they were lit by.
+
+    With `changes`, components also, or with infinity only, of what small changes of the training objects change in
+    their patterns, so many times as large, in units of each pixel's noise like the rest.
+    """
     found = scene(data)
     acquisition = found.acquisition
     if lit == "refined":
         acquisition = replace(acquisition, probe=np.load(image_file(out, BASE, 1))["probe"])
-    drawn = (training_object(acquisition.object_shape, seed, phase=1.0, absorption=0.3) for seed in range(objects))
+    drawn = [training_object(acquisition.object_shape, seed, phase=1.0, absorption=0.3) for seed in range(objects)]
+    if match:
+        target = kappa(found.counts[0].mean(axis=0), probe_pattern(acquisition), mask=found.mask)
+        drawn, _ = matched(drawn, acquisition, target, mask=found.mask)
     every = max(1, objects // 8)
     patterns = np.concatenate([*noise_free_patterns(drawn, acquisition, every=every)])
     transform = Transform("counts", found.count_bits) if values == "counts" else Transform.codes(values)
     training = transform.mean_value(patterns)
     most = patterns[0].size // min(RATIOS)
     mask = found.mask if found.mask.any() else None
-    components = learn(training, most, transform=transform, noise=pixel_noise(transform, patterns), mask=mask)
+    signals = training
+    if changes:
+        rng = np.random.default_rng(7)
+        steps = (CHANGE * (rng.normal(size=o.shape) + 1j * rng.normal(size=o.shape)) for o in drawn)
+        moved = [(o * np.exp(step)).astype(np.complex64) for o, step in zip(drawn, steps, strict=True)]
+        change = (
+            transform.mean_value(np.concatenate([*noise_free_patterns(moved, acquisition, every=every)])) - training
+        )
+        mean = training.mean(axis=0)
+        signals = mean + change if changes == np.inf else np.concatenate([training, mean + changes * change])
+    components = learn(signals, most, transform=transform, noise=pixel_noise(transform, patterns), mask=mask)
     return training, components, acquisition
 
 
 def compressed(point: Point) -> dict[str, Any]:
     """Figures of one attempt."""
     found = scene(point["data"])
-    where = (point["data"], point["out"], point["values"], point["lit"], point["objects"])
+    where = (point["data"], point["out"], *(point[key] for key in ("values", "lit", "objects", "matched", "changes")))
     training, components, acquisition = learned(*where)
     counts = np.where(found.mask, 0, found.counts[0])
     compressor = quantise(components.first(counts[0].size // point["ratio"]), training, 8, 16)
@@ -112,7 +149,7 @@ def compressed(point: Point) -> dict[str, Any]:
     made = reconstruct(
         CoefficientLoss(coefficients, compressor, prior=point["prior"], background=background),
         acquisition,
-        epochs=point["epochs"],
+        epochs=point["epochs"] * point.get("times", 1),
         seed=1,
         refine_probe=point["refine"],
     )
