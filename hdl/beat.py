@@ -65,3 +65,8 @@ def words_beat(octets: int) -> StructLayout:
 def chunk_beat(bits: int) -> StructLayout:
     """A piece of a bit stream: the low `size` of the `bits`, lowest first, and `last`."""
     return StructLayout({"bits": bits, "size": range(bits + 1), "last": 1})
+
+
+def bare_beat(value_bits: int, lanes: int) -> StructLayout:
+    """One value a lane and `last`, nothing else."""
+    return StructLayout({"values": ArrayLayout(value_bits, lanes), "last": 1})
