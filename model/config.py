@@ -55,6 +55,32 @@ class Mode(IntEnum):
         return self >= Mode.COUNT_COEFFICIENTS
 
 
+def payload_bits(
+    mode: Mode,
+    *,
+    pixels: int,
+    count_bits: int,
+    code_bits: int,
+    rice_block: int,
+    coefficients: int,
+    coefficient_bits: int,
+) -> int:
+    """Bits of the largest payload of a mode."""
+    match mode:
+        case Mode.RAW:
+            return pixels * count_bits
+        case Mode.CODES:
+            return pixels * code_bits
+        case Mode.ZEROMASK:
+            return pixels * (1 + code_bits)
+        case Mode.RICE:
+            # Split with as many bits as a code has costs one more each; of 8 bits a code may go as it is.
+            sample = 8 if code_bits <= 8 else 16
+            return pixels // rice_block * ((3 if sample == 8 else 4) + rice_block * min(sample, code_bits + 1))
+        case _:
+            return coefficients * coefficient_bits
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrameConfig:
     """The detector.
@@ -249,21 +275,15 @@ class CoreConfig:
 
     def payload_bits(self, mode: Mode) -> int:
         """Bits of the largest payload of a mode."""
-        pixels, code_bits = self.frame.pixels, self.codebook.code_bits
-        match mode:
-            case Mode.RAW:
-                return pixels * self.frame.count_bits
-            case Mode.CODES:
-                return pixels * code_bits
-            case Mode.ZEROMASK:
-                return pixels * (1 + code_bits)
-            case Mode.RICE:
-                # Split with as many bits as a code has costs one more each; of 8 bits a code may go as it is.
-                sample = 8 if code_bits <= 8 else 16
-                block = self.output.rice_block
-                return pixels // block * ((3 if sample == 8 else 4) + block * min(sample, code_bits + 1))
-            case _:
-                return self.projector.components * self.projector.output_bits
+        return payload_bits(
+            mode,
+            pixels=self.frame.pixels,
+            count_bits=self.frame.count_bits,
+            code_bits=self.codebook.code_bits,
+            rice_block=self.output.rice_block,
+            coefficients=self.projector.components,
+            coefficient_bits=self.projector.output_bits,
+        )
 
     @cached_property
     def word_octets(self) -> int:
