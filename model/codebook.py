@@ -11,8 +11,9 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .lookup import look_up
 from .noise import Noise
 from .schemes import SCHEMES
 
@@ -209,19 +210,20 @@ class Codebook:
         ValueError
             For a negative count, naming the first, or a mask that does not fit.
         """
-        counts = _valid_counts(counts, invalid)
-        largest = self.edges[-1] - 1
-        if np.iinfo(counts.dtype).max > largest:
-            counts = np.minimum(counts, counts.dtype.type(largest))
-        return np.take(self.table, counts)
+        return look_up(self.table, _valid_counts(counts, invalid))
 
     def saturated(self, counts: ArrayLike, *, invalid: ArrayLike | None = None) -> int:
         """Return the number of valid pixels whose count lies above the range, 2**count_bits or more."""
         return int(np.count_nonzero(_valid_counts(counts, invalid) >= self.edges[-1]))
 
     def decode(
-        self, codes: ArrayLike, method: DecodeMethod = "midpoint", *, invalid: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
+        self,
+        codes: ArrayLike,
+        method: DecodeMethod = "midpoint",
+        *,
+        invalid: ArrayLike | None = None,
+        dtype: DTypeLike = np.float64,
+    ) -> NDArray[Any]:
         """Count that each code stands for.
 
         Parameters
@@ -232,30 +234,30 @@ class Codebook:
             Rule of the decode levels.
         invalid : array_like of bool, optional
             Pixels that come back as NaN, broadcast to the shape of `codes`.
+        dtype : numpy dtype
+            Of the counts: float64, or float32 to save time and memory.
 
         Returns
         -------
         numpy.ndarray
-            Counts, float64, the shape of `codes`.
+            Counts, of that dtype and the shape of `codes`.
 
         Raises
         ------
         TypeError, ValueError
             For codes that are not integers or not codes of this codebook, naming the first.
         """
-        table = self.decode_levels(method)
         codes = np.asarray(codes)
         _require_integers("code", codes)
-        mask = None if invalid is None else _mask(invalid, codes.shape)
-        bad = (codes < 0) | (codes >= self.levels)
-        if mask is not None:
-            bad &= ~mask
-        if bad.any():
+        if invalid is not None:
+            invalid = _mask(invalid, codes.shape)
+            codes = np.where(invalid, codes.dtype.type(0), codes)
+        # The extremes first: nearly always they tell that there is nothing to look for.
+        if codes.size and (codes.min() < 0 or codes.max() >= self.levels):
+            bad = (codes < 0) | (codes >= self.levels)
             raise ValueError(f"code {_first(codes, bad)} is none of {self.name}: they go from 0 to {self.levels - 1}")
-        counts = np.take(table, codes, mode="clip")
-        if mask is not None:
-            counts = np.where(mask, np.nan, counts)
-        return counts
+        counts = look_up(self.decode_levels(method).astype(dtype), codes)
+        return counts if invalid is None else np.where(invalid, counts.dtype.type(np.nan), counts)
 
     def fixed_levels(self, method: DecodeMethod = "midpoint", fraction_bits: int = 1) -> NDArray[np.int64]:
         """Return the decode levels in units of 2**-fraction_bits counts, rounded half up, int64 (levels,).
