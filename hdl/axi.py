@@ -4,7 +4,7 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module, Value
+from amaranth.hdl import Cat, ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,6 +33,8 @@ class AxiStreamTop(wiring.Component):
         From ``o``.
     s_axis_table_tdata, s_axis_table_tlast, s_axis_table_tvalid, s_axis_table_tready, table_error
         Into ``table``, for a block that has one.
+    corrected, uncorrectable : Out(1)
+        Of a block that has protected memories; its ``upset``, if it has that, is the highest bit of m_axis_tuser.
     """
 
     def __init__(self, block: Any) -> None:
@@ -47,13 +49,13 @@ class AxiStreamTop(wiring.Component):
             }
         members |= {
             "m_axis_tdata": Out(_bus_bits(_lanes(block.o))),
-            "m_axis_tuser": Out(len(_flags(block.o))),
+            "m_axis_tuser": Out(len(_flags(block))),
             "m_axis_tlast": Out(1),
             "m_axis_tvalid": Out(1),
             "m_axis_tready": In(1),
         }
-        if hasattr(block, "table_error"):
-            members["table_error"] = Out(1)
+        self._reports = [name for name in ("table_error", "corrected", "uncorrectable") if hasattr(block, name)]
+        members |= {name: Out(1) for name in self._reports}
         super().__init__(members)
 
     def _inputs(self) -> dict[str, Any]:
@@ -76,13 +78,13 @@ class AxiStreamTop(wiring.Component):
         for octets, lane in _on_bus(self.m_axis_tdata, _lanes(self.block.o)):
             m.d.comb += octets.eq(lane)
         m.d.comb += [
-            self.m_axis_tuser.eq(_flags(self.block.o)),
+            self.m_axis_tuser.eq(_flags(self.block)),
             self.m_axis_tlast.eq(self.block.o.p.last),
             self.m_axis_tvalid.eq(self.block.o.valid),
             self.block.o.ready.eq(self.m_axis_tready),
         ]
-        if hasattr(self, "table_error"):
-            m.d.comb += self.table_error.eq(self.block.table_error)
+        for name in self._reports:
+            m.d.comb += getattr(self, name).eq(getattr(self.block, name))
         return m
 
 
@@ -93,10 +95,11 @@ def _lanes(port: Any) -> list[Value]:
     return [Value.cast(field)] if isinstance(field, Value) else [Value.cast(lane) for lane in field]
 
 
-def _flags(port: Any) -> Value:
-    """Value of a payload's second field, what is to be said of the first."""
-    names = [name for name, _ in port.p.shape()]
-    return Value.cast(port.p[names[1]])
+def _flags(block: Any) -> Value:
+    """Value of an output's second field, what is to be said of the first, and what is said beside it."""
+    names = [name for name, _ in block.o.p.shape()]
+    flags = Value.cast(block.o.p[names[1]])
+    return Cat(flags, block.upset) if hasattr(block, "upset") else flags
 
 
 def _bus_bits(lanes: list[Value]) -> int:

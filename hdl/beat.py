@@ -31,14 +31,16 @@ def values_beat(value_bits: int, lanes: int) -> StructLayout:
     return StructLayout({"values": ArrayLayout(value_bits, lanes), "clipped": 1, "last": 1})
 
 
-def coefficients_beat(coefficient_bits: int, columns: int) -> StructLayout:
+def coefficients_beat(coefficient_bits: int, columns: int, *, upset: bool = False) -> StructLayout:
     """One coefficient a column, what is to be said of them and of their frame, and `last`.
 
     `saturated` has a bit a coefficient; `short` and `long`: the frame ended early or late; `clipped`: one of its
-    counts was above the range.
+    counts was above the range. With `upset` one more: so far in its frame a word read from a memory was wrong beyond
+    correction; the frame's last beat says it of the whole.
     """
-    flags = StructLayout({"saturated": columns, "short": 1, "long": 1, "clipped": 1})
-    return StructLayout({"coefficients": ArrayLayout(signed(coefficient_bits), columns), "flags": flags, "last": 1})
+    flags = {"saturated": columns, "short": 1, "long": 1, "clipped": 1} | ({"upset": 1} if upset else {})
+    coefficients = ArrayLayout(signed(coefficient_bits), columns)
+    return StructLayout({"coefficients": coefficients, "flags": StructLayout(flags), "last": 1})
 
 
 def word_beat(word_bits: int) -> StructLayout:

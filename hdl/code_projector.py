@@ -30,7 +30,7 @@ class CodeProjector(wiring.Component):
     i : In(stream of counts_beat)
     o : Out(stream of coefficients_beat)
     table, table_error
-        The projector's.
+        The projector's; with one that is protected, also ``corrected`` and ``uncorrectable``.
 
     Raises
     ------
@@ -58,6 +58,7 @@ class CodeProjector(wiring.Component):
                 "o": Out(projector.o.signature),
                 "table": In(projector.table.signature.flip()),
                 "table_error": Out(1),
+                **({"corrected": Out(1), "uncorrectable": Out(1)} if projector.protect else {}),
             }
         )
 
@@ -82,4 +83,9 @@ class CodeProjector(wiring.Component):
             encoder.o.ready.eq(projector.i.ready),
             self.table_error.eq(projector.table_error),
         ]
+        if projector.protect:
+            m.d.comb += [
+                self.corrected.eq(projector.corrected),
+                self.uncorrectable.eq(projector.uncorrectable),
+            ]
         return m

@@ -18,8 +18,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..model.codebook import Codebook
 from ..model.schemes import sqrt_shift
+from ..model.secded import Secded
 from .beat import check_lanes, codes_beat, counts_beat, table_beat
 from .pipeline import delay, handshake
+from .secded import correct, encode, syndrome
 
 
 class ShiftCore(wiring.Component):
@@ -210,7 +212,11 @@ class ThresholdEncoder(_Encoder):
     its last word. A table that ends early or late is dropped whole, and ``table_error`` is high for one clock.
     ``table.ready`` is low while a pixel that needs the bank to be overwritten is still on its way.
 
-    Memory: 2 * (2**code_bits - 1) * count_bits bits a lane.
+    With `protect` every threshold is stored with SECDED check bits: one wrong bit is corrected, two are flagged. A stage
+    takes a clock more for that, so latency is 2 * code_bits clocks. What is stored stays as it is, and is reported
+    with every beat that is encoded by it.
+
+    Memory: 2 * (2**code_bits - 1) * count_bits bits a lane; protected, `Secded(count_bits).word_bits` for count_bits.
 
     Parameters
     ----------
@@ -219,6 +225,8 @@ class ThresholdEncoder(_Encoder):
     preload : bool
         True: the codebook is in the memories' initial values, as FPGAs allow; a reset leaves the last complete
         table in force. False, for ASICs: ``i.ready`` stays low from a reset to the end of the next table.
+    protect : bool
+        Protect the memories.
     lanes, input_bits
         As for every encoder.
 
@@ -228,19 +236,33 @@ class ThresholdEncoder(_Encoder):
     o : Out(stream of codes_beat)
     table : In(stream of table_beat)
     table_error : Out(1)
+    upset : Out(1), if protected
+        Beside the beat in ``o``: a threshold needed for it was uncorrectable.
+    corrected, uncorrectable : Out(1), if protected
+        High for one clock, that after the transfer, for each beat that needed a threshold that was corrected or could
+        not be.
     """
 
     def __init__(
-        self, codebook: Codebook, *, lanes: int = 1, input_bits: int | None = None, preload: bool = True
+        self,
+        codebook: Codebook,
+        *,
+        lanes: int = 1,
+        input_bits: int | None = None,
+        preload: bool = True,
+        protect: bool = False,
     ) -> None:
         self.preload = preload
-        self.latency = codebook.code_bits
+        self.protect = protect
+        self.secded = Secded(codebook.count_bits)
+        self.latency = codebook.code_bits * (1 + protect)
         super().__init__(
             codebook,
             lanes=lanes,
             input_bits=input_bits,
             table=In(stream.Signature(table_beat(codebook.count_bits))),
             table_error=Out(1),
+            **({name: Out(1) for name in ("upset", "corrected", "uncorrectable")} if protect else {}),
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -272,30 +294,54 @@ class ThresholdEncoder(_Encoder):
                     m.d.sync += [bank.eq(~bank), loaded.eq(1)]
         m.d.sync += self.table_error.eq(write & self.table.p.last & ~(final & ~overrun))
 
+        stored: Value = self.table.p.threshold
+        if self.protect:
+            stored = encode(self.secded, stored)
+        clocks = 1 + self.protect  # of a stage
+        # Of each stage: what its memories say of the words they gave.
+        corrected: list[list[Value]] = [[] for _ in range(code_bits)]
+        uncorrectable: list[list[Value]] = [[] for _ in range(code_bits)]
         for lane in range(self.lanes):
             count, above = self._clamp(lane)
             counts = [count, *delay(m, advance, count, self.latency)]
             code: Value = Const(0, 0)
             for stage in range(code_bits):
-                memory = Memory(shape=count_bits, depth=2 << stage, init=self._stage_init(stage))
+                memory = Memory(shape=len(stored), depth=2 << stage, init=self._stage_init(stage))
                 m.submodules[f"thresholds_{lane}_{stage}"] = memory
                 # Word k belongs to the stage of its lowest 1; what stands above that bit is its place there.
                 height = code_bits - 1 - stage
                 port = memory.write_port()
                 m.d.comb += [
                     port.addr.eq(Cat(word[height + 1 :], ~bank)),
-                    port.data.eq(self.table.p.threshold),
+                    port.data.eq(stored),
                     port.en.eq(write & (word[: height + 1] == 1 << height)),
                 ]
                 read = memory.read_port()
-                m.d.comb += [read.addr.eq(Cat(code, bank if stage == 0 else banks[stage - 1])), read.en.eq(advance)]
-                above_threshold = counts[stage + 1] > read.data
-                code = Cat(above_threshold, delay(m, advance, code)[-1] if stage else Const(0, 0))
+                m.d.comb += [read.addr.eq(Cat(code, [bank, *banks][stage * clocks])), read.en.eq(advance)]
+                threshold: Value = read.data
+                if self.protect:
+                    data = read.data[:count_bits]
+                    right, *report = correct(self.secded, data, syndrome(self.secded, read.data))
+                    threshold = delay(m, advance, right)[-1]
+                    corrected[stage].append(report[0])
+                    uncorrectable[stage].append(report[1])
+                above_threshold = counts[(stage + 1) * clocks] > threshold
+                code = Cat(above_threshold, delay(m, advance, code, clocks)[-1] if stage else Const(0, 0))
             m.d.comb += [
                 self.o.p.codes[lane].eq(code),
                 self.o.p.saturated[lane].eq(delay(m, advance, above, self.latency)[-1]),
             ]
         m.d.comb += self.o.p.last.eq(delay(m, advance, self.i.p.last, self.latency)[-1])
+
+        if self.protect:
+            # Carried along with the beat: a bubble reads words too, which need not have been written.
+            seen: Value = Const(0, 2)
+            for stage, words in enumerate(zip(corrected, uncorrectable, strict=True)):
+                before = delay(m, advance, seen, clocks)[-1] if stage else seen
+                seen = Cat(Cat(bits).any() for bits in words) | before
+            seen = delay(m, advance, seen)[-1]
+            m.d.comb += self.upset.eq(seen[1])
+            m.d.sync += Cat(self.corrected, self.uncorrectable).eq(seen & (self.o.valid & self.o.ready).replicate(2))
         return m
 
     def _stage_init(self, stage: int) -> list[int]:
@@ -303,4 +349,5 @@ class ThresholdEncoder(_Encoder):
         if not self.preload:
             return []
         half = 1 << (self.codebook.code_bits - 1 - stage)
-        return self.codebook.thresholds()[half - 1 :: 2 * half].tolist()
+        thresholds = self.codebook.thresholds()[half - 1 :: 2 * half].tolist()
+        return [self.secded.word(threshold) for threshold in thresholds] if self.protect else thresholds

@@ -3,6 +3,8 @@
 """Projector: a frame of pixels in, its coefficients out, by weights that are loaded at run time."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -40,6 +42,10 @@ class Projector(wiring.Component):
     Weights come in over ``table``, as `WeightMemory` says: a frame is projected by the last table that was complete
     in an earlier clock than that of its first beat. Until there is one, ``i.ready`` is low.
 
+    With `protect` every word of a table is stored with SECDED check bits, which takes a clock of latency more: one wrong
+    bit is corrected, two are flagged. A wrong word is reported in each frame that is computed from it, and in no other.
+    The sums on their way round and the FIFO are not protected.
+
     Memory: 2 * beats * P * F * C weights. Area: ``benchmarks/projector_area.py``.
 
     Parameters
@@ -53,14 +59,21 @@ class Projector(wiring.Component):
         Class of the multipliers, with the constructor, ports and `latency` of `Multiplier`.
     memory : type
         Class of the memories of weights, with the constructor, ports and `latency` of `BlockMemory`.
+    protect : bool
+        Protect the memories of the table.
 
     Members
     -------
     i : In(stream of values_beat)
     o : Out(stream of coefficients_beat)
-        `phases` beats a frame; component f * C + c is in beat f, column c.
+        `phases` beats a frame; component f * C + c is in beat f, column c. Protected, it has the flag ``upset``: a word
+        that was needed for the frame was uncorrectable. In the frame's last beat it speaks for the whole frame, in the
+        others of the words needed so far.
     table : In(stream of word_beat)
     table_error : Out(1)
+    corrected, uncorrectable : Out(1), if protected
+        High for a clock for each clock in which a word that a frame needs, one or more, was corrected or could not be.
+        A step needs a word of weights for each component; a frame, once for each, first value and shift.
     """
 
     def __init__(
@@ -71,6 +84,7 @@ class Projector(wiring.Component):
         columns: int = 4,
         multiplier: type[Any] = Multiplier,
         memory: type[Any] = BlockMemory,
+        protect: bool = False,
     ) -> None:
         check_lanes(lanes)
         check_lanes(columns, "columns")
@@ -79,14 +93,16 @@ class Projector(wiring.Component):
         self.columns = columns
         self.multiplier = multiplier
         self.memory = memory
+        self.protect = protect
         self.beats = -(-format.pixels // lanes)
         self.phases = -(-format.components // columns)
         super().__init__(
             {
                 "i": In(stream.Signature(values_beat(format.input_bits, lanes))),
-                "o": Out(stream.Signature(coefficients_beat(format.output_bits, columns))),
+                "o": Out(stream.Signature(coefficients_beat(format.output_bits, columns, upset=protect))),
                 "table": In(stream.Signature(word_beat(format.bias_format.bits))),
                 "table_error": Out(1),
+                **({"corrected": Out(1), "uncorrectable": Out(1)} if protect else {}),
             }
         )
 
@@ -104,7 +120,7 @@ class Projector(wiring.Component):
     @property
     def _read_clocks(self) -> int:
         """Clocks from a step to its weights."""
-        return 1 + self.memory.latency
+        return 1 + self.memory.latency + self.protect
 
     @property
     def _sum_clocks(self) -> int:
@@ -121,7 +137,7 @@ class Projector(wiring.Component):
         size, lanes, columns = self.format, self.lanes, self.columns
 
         m.submodules.memory = memory = WeightMemory(
-            size, lanes=lanes, columns=columns, settle=self._sum_clocks, memory=self.memory
+            size, lanes=lanes, columns=columns, settle=self._sum_clocks, memory=self.memory, protect=self.protect
         )
         wiring.connect(m, wiring.flipped(self.table), memory.table)
         m.d.comb += self.table_error.eq(memory.table_error)
@@ -194,7 +210,7 @@ class Projector(wiring.Component):
             _delay(m, bit, clocks, reset=True) for bit in (step, first, step & terminal, row_end)
         )
         flags = _delay(m, Cat(short, long, clipped), clocks)
-        m.d.comb += memory.constants_row.eq(_delay(m, memory.row, clocks - 2))
+        m.d.comb += memory.constants_row.eq(_delay(m, memory.row, clocks - 1 - memory.constants_latency))
 
         # Accumulate, and shift what a frame leaves behind.
         rounded = []
@@ -208,6 +224,24 @@ class Projector(wiring.Component):
 
         # The row that ends a frame has columns without a component.
         unused = self.phases * columns - size.components
+        upset = None
+        if self.protect:
+            opens = _delay(m, first & (phase == 0), clocks)
+            component = Const((1 << columns - unused) - 1, columns) | ~end.replicate(columns)
+
+            def needed(reports: Any) -> Value:
+                weights = _delay(m, reports.weights, clocks - self._read_clocks)
+                used = [
+                    weights & valid.replicate(columns),
+                    reports.preload & (valid & opening).replicate(columns),
+                    reports.shift & closing.replicate(columns),
+                ]
+                return (reduce(or_, used) & component).any()
+
+            upset, wrong = Signal(reset_less=True), needed(memory.uncorrectable)
+            with m.If(valid):
+                m.d.sync += upset.eq(wrong | (upset & ~opens))
+            m.d.sync += [self.corrected.eq(needed(memory.corrected)), self.uncorrectable.eq(wrong)]
         clocks = 1 + self._round_clocks
         write, end = _delay(m, closing, clocks, reset=True), _delay(m, end, clocks)
         beat_out = Signal(self.o.p.shape())
@@ -221,6 +255,8 @@ class Projector(wiring.Component):
             Cat(beat_out.flags.short, beat_out.flags.long, beat_out.flags.clipped).eq(_delay(m, flags, clocks)),
             beat_out.last.eq(end),
         ]
+        if upset is not None:
+            m.d.comb += beat_out.flags.upset.eq(_delay(m, upset, self._round_clocks))
 
         # A step that will write takes a place in the FIFO beforehand; it is free again when the sink has the row.
         # Places are counted a clock behind, and compared another: two more may be taken by then.

@@ -6,13 +6,14 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.data import ArrayLayout
+from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..model.projection import ProjectionFormat
 from .beat import below, word_beat
 from .block_memory import BlockMemory
+from .protected_memory import ProtectedMemory
 
 
 class WeightMemory(wiring.Component):
@@ -36,6 +37,8 @@ class WeightMemory(wiring.Component):
         Clocks for which a row may still be read after its bank was left.
     memory : type
         Class of the memories of weights, with the constructor, ports and `latency` of `BlockMemory`.
+    protect : bool
+        Every memory is a `ProtectedMemory`, that of the weights with `memory` inside.
 
     Members
     -------
@@ -55,21 +58,33 @@ class WeightMemory(wiring.Component):
         Of the step `latency` clocks before, a weight for each column and lane.
     constants_row : In
     preload, shift : Out
-        Of the row of the clock before, one for each column.
+        Of the row `constants_latency` clocks before, one for each column.
+    corrected, uncorrectable : Out, if protected
+        What `ProtectedMemory` says of the words in ``weights``, ``preload`` and ``shift``, a bit for each column; also
+        of words that no table has written, in columns without a component or in clocks without a step.
     """
 
     def __init__(
-        self, format: ProjectionFormat, *, lanes: int, columns: int, settle: int, memory: type[Any] = BlockMemory
+        self,
+        format: ProjectionFormat,
+        *,
+        lanes: int,
+        columns: int,
+        settle: int,
+        memory: type[Any] = BlockMemory,
+        protect: bool = False,
     ) -> None:
         self.format = format
         self.lanes = lanes
         self.columns = columns
         self.settle = settle
         self.memory = memory
+        self.protect = protect
         self.beats = -(-format.pixels // lanes)
         self.phases = -(-format.components // columns)
         self.preload_bits = format.bias_format.bits
         self.shift_bits = format.largest_shift.bit_length()
+        reports = StructLayout({"weights": columns, "preload": columns, "shift": columns})
         super().__init__(
             {
                 "table": In(stream.Signature(word_beat(self.preload_bits))),
@@ -83,13 +98,19 @@ class WeightMemory(wiring.Component):
                 "constants_row": In(range(2 * self.phases)),
                 "preload": Out(ArrayLayout(signed(self.preload_bits), columns)),
                 "shift": Out(ArrayLayout(self.shift_bits, columns)),
+                **({"corrected": Out(reports), "uncorrectable": Out(reports)} if protect else {}),
             }
         )
 
     @property
     def latency(self) -> int:
         """Clocks from a step to its weights."""
-        return 1 + self.memory.latency
+        return 1 + self.memory.latency + self.protect
+
+    @property
+    def constants_latency(self) -> int:
+        """Clocks from a row to its first values and shifts."""
+        return BlockMemory.latency + 1 if self.protect else 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -179,7 +200,7 @@ class WeightMemory(wiring.Component):
 
         for k in range(self.columns):
             here = into == k
-            m.submodules[f"weights_{k}"] = memory = self.memory(len(group.as_value()), 2 * depth)
+            m.submodules[f"weights_{k}"] = memory = self._memory(len(group.as_value()), 2 * depth)
             m.d.comb += [
                 memory.write_address.eq(weights_at),
                 memory.write_data.eq(group),
@@ -187,7 +208,24 @@ class WeightMemory(wiring.Component):
                 memory.address.eq(place),
                 self.weights[k].eq(memory.data),
             ]
+            if self.protect:
+                m.d.comb += [
+                    self.corrected.weights[k].eq(memory.corrected),
+                    self.uncorrectable.weights[k].eq(memory.uncorrectable),
+                ]
             for name, what, out in (("preload", preload, self.preload[k]), ("shift", shift, self.shift[k])):
+                if self.protect:
+                    m.submodules[f"{name}_{k}"] = memory = ProtectedMemory(len(out), 2 * phases)
+                    m.d.comb += [
+                        memory.write_address.eq(row_at),
+                        memory.write_data.eq(constant),
+                        memory.write_enable.eq(write[what] & here),
+                        memory.address.eq(self.constants_row),
+                        out.eq(memory.data),
+                        self.corrected[name][k].eq(memory.corrected),
+                        self.uncorrectable[name][k].eq(memory.uncorrectable),
+                    ]
+                    continue
                 m.submodules[f"{name}_{k}"] = memory = Memory(shape=out.shape(), depth=2 * phases, init=[])
                 port, read = memory.write_port(), memory.read_port()
                 m.d.comb += [
@@ -198,3 +236,7 @@ class WeightMemory(wiring.Component):
                     out.eq(read.data),
                 ]
         return m
+
+    def _memory(self, bits: int, depth: int) -> Any:
+        """Memory of the weights of a column."""
+        return ProtectedMemory(bits, depth, memory=self.memory) if self.protect else self.memory(bits, depth)
