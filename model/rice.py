@@ -3,6 +3,7 @@
 """Rice coding after CCSDS 121.0-B: frames of codes in, the streams that libaec and HDF5's SZIP filter read out."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,7 @@ class RiceFormat:
                 stream[place + (k * np.arange(size) + bit)[:, None]] = some >> (k - 1 - bit) & 1
         packed = np.packbits(stream).tobytes()
         limits = [0, *stop_octets.tolist()]
-        return [packed[begin:end] for begin, end in zip(limits, limits[1:], strict=False)]
+        return [packed[begin:end] for begin, end in pairwise(limits)]
 
     def _runs(self, zero: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Fundamental sequence of the run of zero blocks up to each block, and whether it ends there."""
