@@ -140,16 +140,17 @@ class RiceFormat:
         shape = (len(frames), frames[0].size // size)
         # Places in the stream of codes are sums over those before in the block: sample by sample, all blocks at once.
         codes = np.ascontiguousarray(frames.reshape(-1, size).T)
-        splits = np.arange(min(self.largest_split, int(codes.max()).bit_length()) + 1)
+        splits = np.arange(min(self.largest_split, int(codes.max()).bit_length()) + 1, dtype=np.int32)
         sums = np.stack([np.add.reduce(codes >> k, axis=0, dtype=np.int32) for k in splits.tolist()])
         lengths = sums + size * (splits + 1)[:, None]
 
+        # Lengths fall with k, then rise: where the fall ends, and where the rise begins.
         zero = sums[0] == 0
         least = lengths.min(axis=0)
-        shortest = lengths == least
-        low, high = shortest.argmax(axis=0), splits[-1] - shortest[::-1].argmax(axis=0)
+        steps = np.diff(lengths, axis=0)
+        low, high = (steps < 0).sum(axis=0, dtype=np.int8), (steps <= 0).sum(axis=0, dtype=np.int8)
         # A zero block leaves k as it was.
-        low[zero], high[zero] = 0, splits[-1]
+        low[zero], high[zero] = 0, len(splits) - 1
         split = _nearest(low.reshape(shape), high.reshape(shape)).ravel()
 
         whole = ~zero & (least >= size * self.sample_bits)
@@ -186,7 +187,7 @@ class RiceFormat:
 
         split[identifier == 0] = -1
         split[whole] = self.sample_bits
-        for k in np.unique(split[split >= 0]).tolist():
+        for k in (*splits.tolist(), self.sample_bits):
             chosen = np.flatnonzero(split == k)
             some, place = codes[:, chosen], inside[chosen]
             if k < self.sample_bits:
@@ -219,7 +220,7 @@ def _pairs(codes: NDArray[Any]) -> NDArray[np.intp]:
     return both * (both + 1) // 2 + second
 
 
-def _nearest(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+def _nearest(low: NDArray[np.int8], high: NDArray[np.int8]) -> NDArray[np.int8]:
     """Of each block's range (frames, blocks) the value nearest to that of the block before; at first the lowest.
 
     The nearest value is a clip, and clips one behind another are again one: those of 1, 2, 4, ... blocks are put
