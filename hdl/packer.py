@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..model.packer import WIDEST
 from .beat import bare_beat, check_lanes, chunk_beat, words_beat
 
 
@@ -51,7 +52,7 @@ class BitPacker(wiring.Component):
         self.chunk_bits = chunk_bits
         self.octets = octets
         self.msb_first = msb_first
-        self.latency = _latency(chunk_bits, octets)
+        self.latency = 3 if chunk_bits <= 8 * octets else 4
         super().__init__(
             {
                 "i": In(stream.Signature(chunk_beat(chunk_bits))),
@@ -184,7 +185,7 @@ class Packer(wiring.Component):
     Parameters
     ----------
     value_bits : int
-        Of a value, signed or not.
+        Of a value, signed or not, 1 to 32.
     lanes : int
         Values a beat, 1 to 1024.
     octets : int
@@ -200,8 +201,8 @@ class Packer(wiring.Component):
 
     def __init__(self, value_bits: int, lanes: int, octets: int, *, last_values: int | None = None) -> None:
         check_lanes(lanes)
-        if type(value_bits) is not int or not 1 <= value_bits <= 64:
-            raise ValueError(f"value_bits must be a whole number from 1 to 64, got {value_bits!r}")
+        if type(value_bits) is not int or not 1 <= value_bits <= WIDEST:
+            raise ValueError(f"value_bits must be a whole number from 1 to {WIDEST}, got {value_bits!r}")
         if last_values is None:
             last_values = lanes
         if type(last_values) is not int or not 1 <= last_values <= lanes:
@@ -210,7 +211,8 @@ class Packer(wiring.Component):
         self.lanes = lanes
         self.octets = octets
         self.last_values = last_values
-        self.latency = _latency(value_bits * lanes, octets)
+        self.packer = BitPacker(value_bits * lanes, octets)
+        self.latency = self.packer.latency
         super().__init__(
             {
                 "i": In(stream.Signature(bare_beat(value_bits, lanes))),
@@ -220,19 +222,13 @@ class Packer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        bits = self.lanes * self.value_bits
-        m.submodules.packer = packer = BitPacker(bits, self.octets)
+        m.submodules.packer = packer = self.packer
         m.d.comb += [
             packer.i.p.bits.eq(self.i.p.values),
-            packer.i.p.size.eq(Mux(self.i.p.last, self.last_values * self.value_bits, bits)),
+            packer.i.p.size.eq(Mux(self.i.p.last, self.last_values * self.value_bits, packer.chunk_bits)),
             packer.i.p.last.eq(self.i.p.last),
             packer.i.valid.eq(self.i.valid),
             self.i.ready.eq(packer.i.ready),
         ]
         wiring.connect(m, packer.o, wiring.flipped(self.o))
         return m
-
-
-def _latency(chunk_bits: int, octets: int) -> int:
-    """Clocks from a chunk to the word that it pushes out."""
-    return 3 if chunk_bits <= 8 * octets else 4
