@@ -212,8 +212,8 @@ class ThresholdEncoder(_Encoder):
     its last word. A table that ends early or late is dropped whole, and ``table_error`` is high for one clock.
     ``table.ready`` is low while a pixel that needs the bank to be overwritten is still on its way.
 
-    With `protect` every threshold is stored with SECDED check bits: one wrong bit is corrected, two are flagged. A stage
-    takes a clock more for that, so latency is 2 * code_bits clocks. What is stored stays as it is, and is reported
+    With `protect` every threshold is stored with SECDED check bits: one wrong bit is corrected, two are flagged. That
+    takes a clock more in a stage, so latency is 2 * code_bits clocks. What is stored stays as it is, and is reported
     with every beat that is encoded by it.
 
     Memory: 2 * (2**code_bits - 1) * count_bits bits a lane; protected, `Secded(count_bits).word_bits` for count_bits.

@@ -42,9 +42,9 @@ class Projector(wiring.Component):
     Weights come in over ``table``, as `WeightMemory` says: a frame is projected by the last table that was complete
     in an earlier clock than that of its first beat. Until there is one, ``i.ready`` is low.
 
-    With `protect` every word of a table is stored with SECDED check bits, which takes a clock of latency more: one wrong
-    bit is corrected, two are flagged. A wrong word is reported in each frame that is computed from it, and in no other.
-    The sums on their way round and the FIFO are not protected.
+    With `protect` every word of a table is stored with SECDED check bits: one wrong bit is corrected, two are flagged.
+    That takes a clock of latency more. A wrong word is reported in each frame that is computed from it, and in no
+    other. The sums on their way round and the FIFO are not protected.
 
     Memory: 2 * beats * P * F * C weights. Area: ``benchmarks/projector_area.py``.
 

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Single error correcting, double error detecting codes, after M. Y. Hsiao, IBM J. Res. Dev. 14 (1970), 395.
 
-A parity-check matrix whose columns all differ and all have an odd number of ones has distance 4: one wrong bit gives its
-own column as syndrome, two give the sum of two columns, which is not 0 and has an even number of ones, so no column.
+A parity-check matrix whose columns all differ and all have an odd number of ones has distance 4: one wrong bit gives
+its own column as syndrome, two give the sum of two columns, which is not 0 and has an even number of ones, so no column.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class Secded:
     @cached_property
     def matrix(self) -> NDArray[np.uint8]:
         """Parity-check matrix, (check_bits, word_bits)."""
-        return np.array(self.columns) >> np.arange(self.check_bits)[:, None] & np.uint8(1)
+        return (np.array(self.columns) >> np.arange(self.check_bits)[:, None] & 1).astype(np.uint8)
 
     def word(self, data: int) -> int:
         """Code word of a data word, as whole numbers."""

@@ -20,11 +20,20 @@ template <typename Port> void get(const Port &port, uint8_t *bytes, int64_t size
     std::memcpy(bytes, static_cast<const void *>(&port), size);
 }
 
+// Only a block that has protected memories has the ports; for others the second form is chosen.
+template <typename Top> auto count_reports(const Top &top, int64_t *counts, int) -> decltype(top.corrected, void()) {
+    counts[0] += top.corrected;
+    counts[1] += top.uncorrectable;
+}
+template <typename Top> void count_reports(const Top &, int64_t *, long) {}
+
 struct Model {
     VerilatedContext context;
     Bulk top{&context};
+    int64_t reports[2] = {0, 0};
 
     void clock() {
+        count_reports(top, reports, 0);
         top.aclk = 1;
         top.eval();
         top.aclk = 0;
@@ -69,6 +78,17 @@ extern "C" void *create() {
 }
 
 extern "C" void destroy(void *handle) { delete static_cast<Model *>(handle); }
+
+extern "C" VerilatedContext *context(void *handle) { return &static_cast<Model *>(handle)->context; }
+
+// Clocks with a word corrected, and with one that could not be, since the last call.
+extern "C" void reports(void *handle, int64_t *counts) {
+    auto &model = *static_cast<Model *>(handle);
+    for (int k = 0; k < 2; ++k) {
+        counts[k] = model.reports[k];
+        model.reports[k] = 0;
+    }
+}
 
 // Loads a table of `count` words. Returns `count`, or -2 if the words were not taken, -4 if they were refused.
 extern "C" int64_t load(void *handle, const uint8_t *words, int64_t word_bytes, int64_t count, int64_t patience) {

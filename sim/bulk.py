@@ -3,6 +3,7 @@
 """Whole data sets through the generated Verilog, compiled by Verilator and called from NumPy."""
 
 import ctypes
+import re
 import shutil
 import subprocess
 import threading
@@ -22,12 +23,15 @@ from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
 from ..model.projection import Projection
 from .tools import ToolError, build_once, verilator_path_environment, verilator_version
 
-_MODULE = "bulk_encoder"
+MODULE = "bulk_encoder"
+"""Top module of what is compiled."""
+
 _DRIVER = "bulk.cpp"
+_MEMORIES = "memories"
 _LIBRARY = "libbulk.so"
 _OPTIONS = (
     *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast"),
-    *("--no-assert", "-Wno-fatal", "--top-module", _MODULE, "--prefix", "Bulk", "--Mdir", "obj", "-o", _LIBRARY),
+    *("--no-assert", "-Wno-fatal", "--top-module", MODULE, "--prefix", "Bulk", "--Mdir", "obj", "-o", _LIBRARY),
     *("-CFLAGS", "-O3 -fPIC", "-LDFLAGS", "-shared"),
     # One unit: the wheel's precompiled header does not work in a build of several.
     *("-MAKEFLAGS", "VM_PARALLEL_BUILDS=0"),
@@ -96,7 +100,7 @@ class BulkEncoder:
 
     def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
-        self._library = _compiled(verilog_text(AxiStreamTop(encoder), _MODULE))
+        self._library = compiled(verilog_text(AxiStreamTop(encoder), MODULE))
 
     def encode(self, frames: ArrayLike) -> NDArray[Any]:
         """Codes of the frames, as `run` gives them."""
@@ -126,12 +130,12 @@ class BulkEncoder:
         codes = np.empty(flat.shape, self.encoder.codebook.code_dtype)
         beats, code_bits = -(-flat.shape[1] // self.encoder.lanes), self.encoder.codebook.code_bits
         saturated = clocks = 0
-        with _Model(self._library, self.encoder, self.encoder.input_bits) as model:
+        with Model(self._library, self.encoder, self.encoder.input_bits) as model:
             step = max(1, _BEATS_A_CALL // beats)
             for start in range(0, len(flat), step):
                 part = slice(start, start + step)
                 octets, user, took = model.run(flat[part], beats, self.encoder.lanes, code_bits)
-                codes[part] = _from_bytes(octets, signed=False).reshape(len(octets), -1)[:, :pixels]
+                codes[part] = from_bytes(octets, signed=False).reshape(len(octets), -1)[:, :pixels]
                 saturated += int(np.bitwise_count(user).sum())
                 clocks += took
         return BulkResult(codes.reshape(frames.shape), saturated, clocks)
@@ -166,8 +170,8 @@ class BulkProjector:
         self.projection = projection
         self.jobs = jobs
         self.input_bits = getattr(block, "input_bits", projection.format.input_bits)
-        self.verilog = verilog_text(AxiStreamTop(block), _MODULE)
-        self._library = _compiled(self.verilog)
+        self.verilog = verilog_text(AxiStreamTop(block), MODULE)
+        self._library = compiled(self.verilog)
 
     def run(self, frames: ArrayLike, progress: Callable[[int], None] = lambda frames: None) -> BulkCoefficients:
         """Send frames through the hardware.
@@ -203,12 +207,12 @@ class BulkProjector:
 
         def work() -> int:
             clocks = 0
-            with _Model(self._library, self.block, self.input_bits) as model:
+            with Model(self._library, self.block, self.input_bits) as model:
                 model.load(self.projection.words(self.projector.lanes), size.bias_format.bits)
                 while not stopped.is_set() and (part := next(queue, None)) is not None:
                     beats = self.projector.beats, self.projector.phases
                     octets, user, took = model.run(flat[part], beats[0], columns, size.output_bits, beats[1])
-                    values = _from_bytes(octets, signed=True).reshape(len(octets), -1)
+                    values = from_bytes(octets, signed=True).reshape(len(octets), -1)
                     coefficients[part] = values[:, : size.components]
                     flags = np.unpackbits(user, axis=-1, bitorder="little")
                     saturated[part] = flags[..., :columns].reshape(len(octets), -1)[:, : size.components]
@@ -234,11 +238,27 @@ class BulkProjector:
         )
 
 
-class _Model:
-    """A compiled model fresh from its reset, to be used as a context manager."""
+class Model:
+    """A compiled model fresh from its reset, to be used as a context manager.
+
+    Parameters
+    ----------
+    library : ctypes.CDLL
+        Of `compiled`.
+    block : Amaranth component
+        What was compiled.
+    input_bits : int
+        Of a value at its input.
+
+    Attributes
+    ----------
+    library : ctypes.CDLL
+    handle : int
+        What the driver calls the model.
+    """
 
     def __init__(self, library: ctypes.CDLL, block: Any, input_bits: int) -> None:
-        self._library = library
+        self.library = library
         self._block = block
         self._input_bytes = lane_bytes(input_bits)
         projector = getattr(block, "projector", block)
@@ -246,17 +266,23 @@ class _Model:
         self._patience = 256 + 4 * getattr(projector, "phases", 1)
 
     def __enter__(self) -> Self:
-        self._handle = self._library.create()
+        self.handle = self.library.create()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._library.destroy(self._handle)
+        self.library.destroy(self.handle)
+
+    def reports(self) -> tuple[int, int]:
+        """Clocks in which words of protected memories were corrected, or could not be, since the last call."""
+        counts = (ctypes.c_int64 * 2)()
+        self.library.reports(self.handle, counts)
+        return counts[0], counts[1]
 
     def load(self, words: NDArray[np.int64], bits: int) -> None:
         """Load a table."""
         size = lane_bytes(bits)
         octets = _to_bytes(words, size)
-        done = self._library.load(self._handle, octets.ctypes.data, size, len(words), self._patience)
+        done = self.library.load(self.handle, octets.ctypes.data, size, len(words), self._patience)
         self._check(done)
 
     def run(
@@ -279,8 +305,8 @@ class _Model:
         sent = _to_bytes(frames, self._input_bytes)
         octets = np.empty((count, out_beats, columns, lane_bytes(out_bits)), np.uint8)
         user = np.empty((count, out_beats, -(-self._user_bits // 8)), np.uint8)
-        clocks = self._library.run(
-            self._handle,
+        clocks = self.library.run(
+            self.handle,
             *(sent.ctypes.data, lanes * self._input_bytes, octets.ctypes.data, octets[0, 0].size),
             *(user.ctypes.data, user.shape[-1], count, in_beats, out_beats, self._patience),
         )
@@ -311,17 +337,28 @@ def _checked(frames: ArrayLike, bits: int) -> NDArray[Any]:
     return frames
 
 
-def _compiled(verilog: str) -> ctypes.CDLL:
-    """Return the driver over a compiled model of the top module in `verilog`."""
-    driver = resources.files(__package__).joinpath(_DRIVER).read_text()
+def compiled(verilog: str, *, memories: bool = False) -> ctypes.CDLL:
+    """Return the driver over a compiled model of the top module in `verilog`.
+
+    Parameters
+    ----------
+    verilog : str
+        Of an `AxiStreamTop`, the module named `MODULE`.
+    memories : bool
+        Leave the memories open to the driver, see `ptychopress.sim.upsets`; the model is slower for it.
+    """
+    sources = {WAIVERS: waivers_text(), f"{MODULE}.v": verilog, _DRIVER: _resource(_DRIVER)}
+    if memories:
+        sources = {f"{_MEMORIES}.vlt": public_memories(verilog), **sources}
+        sources[f"{_MEMORIES}.cpp"] = _resource(f"{_MEMORIES}.cpp")
     environment = verilator_path_environment()
-    key = "\0".join((verilog, driver, waivers_text(), *_OPTIONS, verilator_version()))
+    key = "\0".join((*sources.values(), *_OPTIONS, verilator_version()))
 
     def build(directory: Path) -> None:
-        for name, text in ((f"{_MODULE}.v", verilog), (_DRIVER, driver), (WAIVERS, waivers_text())):
+        for name, text in sources.items():
             (directory / name).write_text(text)
         done = subprocess.run(
-            ["verilator", *_OPTIONS, WAIVERS, f"{_MODULE}.v", _DRIVER],
+            ["verilator", *_OPTIONS, *sources],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -345,7 +382,26 @@ def _compiled(verilog: str) -> ctypes.CDLL:
     library.load.restype = library.run.restype = number
     library.load.argtypes = [handle, data, number, number, number]
     library.run.argtypes = [handle, *(data, number) * 3, *(number,) * 4]
+    library.reports.argtypes = [handle, data]
+    if memories:
+        library.memories.restype = number
+        library.memories.argtypes = [handle, data, number]
     return library
+
+
+def public_memories(verilog: str) -> str:
+    """Verilator configuration that leaves every memory of a Verilog text open to the driver."""
+    lines, module = ["`verilator_config"], ""
+    for line in verilog.splitlines():
+        if found := re.match(r"module (\S+?)[ (;]", line):
+            module = found[1].removeprefix("\\")
+        elif found := re.match(r"\s*reg \[.*?\] (\S+) \[.*\];", line):
+            lines.append(f'public_flat_rw -module "{module}" -var "{found[1]}"')
+    return "\n".join(lines) + "\n"
+
+
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
 
 
 def _load(directory: Path) -> ctypes.CDLL:
@@ -359,7 +415,7 @@ def _to_bytes(values: NDArray[Any], size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(octets[..., :size])
 
 
-def _from_bytes(octets: NDArray[np.uint8], *, signed: bool) -> NDArray[Any]:
+def from_bytes(octets: NDArray[np.uint8], *, signed: bool) -> NDArray[Any]:
     """Values of 1 to 4 little-endian bytes each."""
     size, kind = octets.shape[-1], "i" if signed else "u"
     if size != 3:
