@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from .codebook import Codebook
 from .projection import ProjectionFormat
+from .rice import RiceFormat
 
 
 class Mode(IntEnum):
@@ -236,6 +237,10 @@ class CoreConfig:
                 f"output.rice_block: {self.output.rice_block}, expected a divisor of the width {self.frame.width}:"
                 " a block of HDF5's SZIP filter ends with its row"
             )
+        if Mode.RICE in self.modes and self.frame.lanes > self.output.rice_block:
+            raise ValueError(
+                f"frame.lanes: {self.frame.lanes}, expected at most output.rice_block, {self.output.rice_block}"
+            )
         try:
             book = self.codebook
         except ValueError as error:
@@ -273,6 +278,11 @@ class CoreConfig:
             output_bits=self.projector.output_bits,
         )
 
+    @property
+    def rice(self) -> RiceFormat:
+        """Of the streams of the Rice mode."""
+        return RiceFormat(width=self.frame.width, code_bits=self.codebook.code_bits, block=self.output.rice_block)
+
     def payload_bits(self, mode: Mode) -> int:
         """Bits of the largest payload of a mode."""
         return payload_bits(
@@ -288,9 +298,11 @@ class CoreConfig:
     @cached_property
     def word_octets(self) -> int:
         """Bytes of a word of the output: the least power of two, 4 to 64, that keeps up with the input in each mode."""
+        # Lanes divide a block: a run of zero blocks, which comes out at once, is to leave within the clocks of one.
+        run_bits = self.rice.run_bits * self.frame.lanes / self.output.rice_block if Mode.RICE in self.modes else 0
         for octets in (4, 8, 16, 32, 64):
             words = max(-(-self.payload_bits(mode) // (8 * octets)) for mode in self.modes)
-            if words + 64 // octets + 2 <= self.frame.beats:
+            if words + 64 // octets + 2 <= self.frame.beats and 8 * octets >= run_bits:
                 return octets
         raise ValueError(
             f"frame.lanes: {self.frame.lanes} pixels of {self.frame.count_bits} bits a clock in frames of"
