@@ -21,11 +21,15 @@ from ..hdl.axi import AxiStreamTop
 from ..hdl.code_projector import CodeProjector
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
+from ..hdl.flat import FlatTop
 from ..hdl.multiplier import Multiplier
 from ..hdl.projector import Projector
+from ..hdl.registers import RegisterFile
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook, DecodeMethod
+from ..model.config import CoreConfig
 from ..model.projection import ProjectionFormat
+from ..model.registers import core_registers
 from .stream import SETTINGS_VARIABLE, Settings
 from .tools import (
     ToolError,
@@ -43,10 +47,7 @@ SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 _TOP = "dut"
 _TIMESCALE = ("1ns", "1ns")
 # The benches touch only ports: making every signal public, cocotb's default, costs compile and run time.
-_PORTS = "`verilator_config\n" + "".join(
-    f'public_flat_rw -module "{_TOP}" -var "{port}"\n'
-    for port in ("aclk", "aresetn", "s_axis_*", "m_axis_*", "table_error")
-)
+_PORTS = f'`verilator_config\npublic_flat_rw -module "{_TOP}" -var "*"\n'
 _OPTIONS: dict[Simulator, list[str]] = {
     # A split model is compiled with a precompiled header, for which the wheel's makefile lacks an option; and
     # compiling with optimisation takes longer than these short runs.
@@ -137,7 +138,7 @@ def run_bench(
     block : Amaranth component
         One of ours: the bench is told what its attributes say.
     bench : str
-        "encoder", "decoder" or "projector".
+        "encoder", "decoder", "projector" or "registers".
     simulator : {"verilator", "icarus"}
     seed : int
         Of everything random in the run.
@@ -163,7 +164,7 @@ def run_bench(
     coverage, log, results = (directory / name for name in ("coverage.yml", "simulator.log", "results.xml"))
     settings = directory / "settings.json"
     settings.write_text(json.dumps(asdict(_settings(block, tables, coverage))))
-    build = _build(simulator, verilog_text(AxiStreamTop(block), _TOP))
+    build = _build(simulator, verilog_text(_top(block), _TOP))
     with _environment(_tool_environment(simulator)):
         _test(
             get_runner(simulator),
@@ -279,7 +280,15 @@ def _all_regressions() -> dict[str, Regression]:
         "decoder-argonne": Regression("decoder", lambda: ExpandDecoder(argonne, lanes=2, fraction_bits=0)),
         "decoder-5-lanes": Regression("decoder", lambda: ExpandDecoder(small, lanes=5, fraction_bits=16)),
         **_projector_regressions(),
+        **{
+            f"registers-{name}": Regression("registers", lambda name=name: _registers(name))
+            for name in ("cell-72", "mhz-192x168", "eiger-256")
+        },
     }
+
+
+def _registers(name: str) -> RegisterFile:
+    return RegisterFile(core_registers(CoreConfig.named(name)))
 
 
 class SlowMultiplier(Multiplier):
@@ -340,6 +349,8 @@ def _projector_regressions() -> dict[str, Regression]:
 
 def describe(block: Any) -> str:
     """Say what a block is, in a few words."""
+    if hasattr(block, "registers"):
+        return f"{type(block).__name__}({block.registers.size} bytes)"
     projector = getattr(block, "projector", block)
     if hasattr(projector, "format"):
         size, encoder = projector.format, getattr(block, "encoder", None)
@@ -367,7 +378,13 @@ def _tool_environment(simulator: Simulator) -> dict[str, str]:
     return dict(os.environ)
 
 
+def _top(block: Any) -> Any:
+    return FlatTop(block) if hasattr(block, "registers") else AxiStreamTop(block)
+
+
 def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
+    if hasattr(block, "registers"):
+        return Settings(registers=dict(block.registers.parameters), coverage=str(coverage))
     projector = getattr(block, "projector", block)
     if hasattr(projector, "format"):
         return _projector_settings(block, projector, coverage)

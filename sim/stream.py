@@ -52,6 +52,8 @@ class Settings:
         Sizes of the projection, as `ProjectionFormat` takes them.
     columns, frame_clocks, entry : int
         Of a projector: coefficients a beat, clocks a frame, beats that an encoder in front of it may hold.
+    registers : dict of str to int
+        Parameters of the register map.
     coverage : str
         File for the functional coverage.
     """
@@ -69,6 +71,7 @@ class Settings:
     columns: int = 1
     frame_clocks: int = 1
     entry: int = 0
+    registers: dict[str, int] = field(default_factory=dict)
     coverage: str = ""
 
     @classmethod
