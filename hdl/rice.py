@@ -70,8 +70,8 @@ class RiceEncoder(wiring.Component):
     def latency(self) -> int:
         """Clocks from the last beat of a frame to the final word, at most, while the output is ready."""
         pieces = -(-self.longest // (8 * self.octets))
-        # Collected, decided, held; formed; packed.
-        return 3 + self.rice.block // self.lanes + _Former.stages + self._packer.latency + pieces
+        # Collected, decided, held; formed, perhaps behind a run of zero blocks; packed.
+        return 3 + 2 * self.rice.block // self.lanes + _Former.stages + self._packer.latency + pieces
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

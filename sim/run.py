@@ -25,11 +25,13 @@ from ..hdl.flat import FlatTop
 from ..hdl.multiplier import Multiplier
 from ..hdl.projector import Projector
 from ..hdl.registers import RegisterFile
+from ..hdl.rice import RiceEncoder
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook, DecodeMethod
 from ..model.config import CoreConfig
 from ..model.projection import ProjectionFormat
 from ..model.registers import core_registers
+from ..model.rice import RiceFormat
 from .stream import SETTINGS_VARIABLE, Settings
 from .tools import (
     ToolError,
@@ -280,6 +282,7 @@ def _all_regressions() -> dict[str, Regression]:
         "decoder-argonne": Regression("decoder", lambda: ExpandDecoder(argonne, lanes=2, fraction_bits=0)),
         "decoder-5-lanes": Regression("decoder", lambda: ExpandDecoder(small, lanes=5, fraction_bits=16)),
         **_projector_regressions(),
+        **_rice_regressions(),
         **{
             f"registers-{name}": Regression("registers", lambda name=name: _registers(name))
             for name in ("cell-72", "mhz-192x168", "eiger-256")
@@ -347,8 +350,37 @@ def _projector_regressions() -> dict[str, Regression]:
     return {f"projector-{name}": Regression("projector", block) for name, block in blocks.items()}
 
 
+def _rice_regressions() -> dict[str, Regression]:
+    # Pixels of a row, bits of a code, block; lanes, bytes of a word.
+    sizes = {
+        "1-lane": ((72, 8, 8), 1, 4),
+        "2-lanes": ((48, 9, 16), 2, 4),
+        "cell": ((72, 8, 8), 4, 8),
+        "block-a-beat": ((40, 6, 8), 8, 8),
+        "segments": ((1040, 4, 8), 8, 16),
+        "block-32": ((96, 7, 32), 4, 4),
+        "32-lanes": ((64, 10, 32), 32, 64),
+        "1-bit": ((24, 1, 8), 2, 4),
+        "14-bits": ((64, 14, 16), 8, 16),
+        "16-bits": ((48, 16, 8), 2, 8),
+        "narrow": ((48, 8, 8), 4, 1),
+    }
+
+    def encoder(size: tuple[int, int, int], lanes: int, octets: int) -> RiceEncoder:
+        width, code_bits, block = size
+        return RiceEncoder(RiceFormat(width=width, code_bits=code_bits, block=block), lanes=lanes, octets=octets)
+
+    return {f"rice-{name}": Regression("rice", lambda sizes=sizes: encoder(*sizes)) for name, sizes in sizes.items()}
+
+
 def describe(block: Any) -> str:
     """Say what a block is, in a few words."""
+    if hasattr(block, "rice"):
+        rice = block.rice
+        return (
+            f"{type(block).__name__}(blocks of {rice.block}, rows of {rice.width}, {rice.code_bits} bits,"
+            f" {block.lanes} lanes, {block.octets} octets)"
+        )
     if hasattr(block, "registers"):
         return f"{type(block).__name__}({block.registers.size} bytes)"
     projector = getattr(block, "projector", block)
@@ -383,6 +415,15 @@ def _top(block: Any) -> Any:
 
 
 def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
+    if hasattr(block, "rice"):
+        return Settings(
+            lanes=block.lanes,
+            latency=block.latency,
+            rice=asdict(block.rice),
+            octets=block.octets,
+            full_rate=block.longest * block.lanes <= 8 * block.octets * block.rice.block,
+            coverage=str(coverage),
+        )
     if hasattr(block, "registers"):
         return Settings(registers=dict(block.registers.parameters), coverage=str(coverage))
     projector = getattr(block, "projector", block)

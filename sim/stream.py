@@ -54,6 +54,10 @@ class Settings:
         Of a projector: coefficients a beat, clocks a frame, beats that an encoder in front of it may hold.
     registers : dict of str to int
         Parameters of the register map.
+    rice : dict of str to int
+        Format of the Rice streams, as `RiceFormat` takes it.
+    octets, full_rate : int, bool
+        Of a Rice encoder: bytes of a word, and whether words are wide enough for a beat a clock.
     coverage : str
         File for the functional coverage.
     """
@@ -72,6 +76,9 @@ class Settings:
     frame_clocks: int = 1
     entry: int = 0
     registers: dict[str, int] = field(default_factory=dict)
+    rice: dict[str, int] = field(default_factory=dict)
+    octets: int = 1
+    full_rate: bool = True
     coverage: str = ""
 
     @classmethod
