@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""``ptychopress compress``: frames to coefficients, by the golden model or the simulated hardware."""
+"""``ptychopress compress``: frames to codes or coefficients, by the golden model or the simulated hardware."""
 
 import json
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -14,30 +13,23 @@ import typer
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..model.code_file import Lossless
 from ..model.quantise import Compressor
 from ..model.weights import load, write
 from ..reconstruction.frames import FrameFile
+from .codes import compress_codes
 from .console import console, progress_bar
+from .engine import COLUMNS, LANES, Engine, compare, hardware_encoder, limited
 from .files import publish_file
-from .options import DataPath, JsonOutput
+from .options import CodebookName, CountBits, DataPath, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 
 FORMAT = "ptychopress coefficients"
 VERSION = 1
 WEIGHTS = "weights"
 """Group that holds a copy of the weights file."""
 
-LANES, COLUMNS = 8, 8
-"""Of the hardware that is simulated."""
-
 _PIECE_BYTES = 1 << 25  # of counts in 16 bit that are worked on at a time
 _CHUNK_BYTES = 1 << 19  # of coefficients in a chunk of the file
-
-
-class Engine(StrEnum):
-    """What computes the coefficients."""
-
-    MODEL = "model"
-    RTL = "rtl"
 
 
 class Coefficients(NamedTuple):
@@ -60,8 +52,27 @@ class Coefficients(NamedTuple):
 
 def compress(
     file: Annotated[Path, typer.Argument(help="CXI or other HDF5 file with photon counts.", metavar="FILE")],
-    weights: Annotated[Path, typer.Option("--weights", help="Weights file of ptychopress train.", metavar="FILE")],
-    out: Annotated[Path, typer.Option("--out", help="HDF5 file for the coefficients.", metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", help="HDF5 file for the codes or coefficients.", metavar="FILE")],
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="Coefficients: weights file of ptychopress train.", metavar="FILE"),
+    ] = None,
+    codebook: CodebookName = None,
+    count_bits: CountBits = None,
+    parameters: Parameters = None,
+    edges: Edges = None,
+    lossless: Annotated[
+        Lossless | None,
+        typer.Option(
+            "--lossless",
+            help="Codes: szip, the default, which every HDF5 program reads; lz4, faster and larger, which needs"
+            " hdf5plugin; none.",
+        ),
+    ] = None,
+    block: Annotated[
+        int | None,
+        typer.Option("--block", help="Codes in a block of SZIP: 8, 16 or 32; 16 by default where it divides a row."),
+    ] = None,
     path: DataPath = None,
     engine: Annotated[
         Engine,
@@ -74,7 +85,45 @@ def compress(
     ] = False,
     as_json: JsonOutput = False,
 ) -> None:
-    """Turn frames into coefficients, bit for bit those of the hardware, beside the weights that expand them again."""
+    """Turn frames into codes, or by --weights into coefficients, bit for bit those of the hardware.
+
+    Beside them the file has all that turns them into frames again.
+    """
+    if weights is None:
+        book = chosen_codebook(codebook, count_bits, parameters, edges)
+        lossless = lossless or Lossless.SZIP
+        if lossless is not Lossless.SZIP:
+            refuse(f"it is for SZIP, not for --lossless {lossless}", block=block)
+        told = compress_codes(file, out, path, book, lossless, block, engine, check)
+    else:
+        refuse(
+            "it is for codes; with --weights the codebook is that of the weights, and coefficients are written",
+            **{"codebook": codebook, "count_bits": count_bits, "parameter": parameters or None, "edges": edges},
+            **{"lossless": lossless, "block": block},
+        )
+        told = _compress_coefficients(file, out, path, weights, engine, check)
+    told |= {"file": str(out), "engine": "both" if check else engine.value}
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    agree = ", model and hardware agree in every bit" if check else ""
+    if weights is None:
+        typer.echo(
+            f"{told['frames']} frames, {told['bits_per_pixel']:.2f} bits a pixel: {told['saturated']} counts above the"
+            f" range{agree}"
+        )
+    else:
+        typer.echo(
+            f"{told['frames']} frames of {told['pixels']} pixels, {told['components']} coefficients each:"
+            f" {told['saturated']} saturated, {told['clipped_frames']} frames with counts above the range{agree}"
+        )
+    typer.echo(str(out))
+
+
+def _compress_coefficients(
+    file: Path, out: Path, path: str | None, weights: Path, engine: Engine, check: bool
+) -> dict[str, Any]:
+    """Write the file of coefficients; return what there is to tell."""
     with publish_file(out, file, weights) as stage, progress_bar() as bars:
         compressor = load(weights)
         frames = FrameFile.open(file, path)
@@ -87,7 +136,7 @@ def compress(
         engines = [_model] if engine is Engine.MODEL else [_hardware(compressor)]
         if check:
             engines = [_model, _hardware(compressor)]
-        told = dict.fromkeys(("saturated", "clipped_frames"), 0)
+        told: dict[str, Any] = dict.fromkeys(("saturated", "clipped_frames"), 0)
         bar = bars.add_task("compress", total=frames.count)
         with h5py.File(stage, "w") as target:
             data = _prepare(target, compressor, frames)
@@ -96,7 +145,7 @@ def compress(
                 result, *others = (run(compressor, counts) for run in engines)
                 part = slice(start, start + len(counts))
                 for other in others:
-                    _compare(result, other, start)
+                    compare(result._asdict(), other._asdict(), start)
                 for name, values in result._asdict().items():
                     data[name][part] = values
                 told["saturated"] += int(result.saturated.sum())
@@ -105,17 +154,8 @@ def compress(
                 bars.advance(bar, len(counts))
             target.attrs.update(told)
     size = compressor.projection.format
-    told |= {"file": str(out), "frames": frames.count, "components": size.components, "output_bits": size.output_bits}
-    told |= {"ratio": size.pixels / size.components, "engine": "both" if check else engine.value}
-    if as_json:
-        typer.echo(json.dumps(told))
-        return
-    typer.echo(
-        f"{frames.count} frames of {size.pixels} pixels, {size.components} coefficients each:"
-        f" {told['saturated']} saturated, {told['clipped_frames']} frames with counts above the range"
-        + (", model and hardware agree in every bit" if check else "")
-    )
-    typer.echo(str(out))
+    told |= {"frames": frames.count, "pixels": size.pixels, "components": size.components}
+    return told | {"output_bits": size.output_bits, "ratio": size.pixels / size.components}
 
 
 def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> dict[str, Any]:
@@ -168,7 +208,6 @@ def _model(compressor: Compressor, counts: NDArray[Any]) -> Coefficients:
 def _hardware(compressor: Compressor) -> Callable[[Compressor, NDArray[Any]], Coefficients]:
     """Coefficients by the simulated hardware: a projector of counts, or an encoder in front of one of codes."""
     from ..hdl.code_projector import CodeProjector
-    from ..hdl.encoder import ShiftEncoder, TableEncoder, allows_shifts
     from ..hdl.projector import Projector
     from ..sim.bulk import BulkProjector
 
@@ -180,39 +219,17 @@ def _hardware(compressor: Compressor) -> Callable[[Compressor, NDArray[Any]], Co
     input_bits = compressor.transform.count_bits + (book is not None)
     block: Any = projector
     if book is not None:
-        encoder = ShiftEncoder if allows_shifts(book) else TableEncoder
-        block = CodeProjector(encoder(book, lanes=LANES, input_bits=input_bits), projector)
+        block = CodeProjector(hardware_encoder(book), projector)
     bulk = BulkProjector(block, compressor.projection)
 
     def run(compressor: Compressor, counts: NDArray[Any]) -> Coefficients:
         # Flat: a row of pixels may be a frame, or one of many in it.
-        result = bulk.run(_limited(counts, input_bits).reshape(len(counts), -1))
+        result = bulk.run(limited(counts, input_bits).reshape(len(counts), -1))
         clipped = _clipped(compressor, counts) if book is None else result.clipped
         return Coefficients(result.coefficients, result.saturated.sum(axis=1, dtype=np.uint32), clipped)
 
     return run
 
 
-def _limited(counts: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Counts above the range of so many bits become the largest of it."""
-    limit = (1 << bits) - 1
-    return np.minimum(counts, counts.dtype.type(limit)) if np.iinfo(counts.dtype).max > limit else counts
-
-
 def _clipped(compressor: Compressor, counts: NDArray[Any]) -> NDArray[np.bool_]:
     return np.any(counts >= 1 << compressor.transform.count_bits, axis=(1, 2))
-
-
-def _compare(model: Coefficients, hardware: Coefficients, start: int) -> None:
-    """Leave with exit status 1, and a line that says where, if anything differs."""
-    for name in Coefficients._fields:
-        differs = getattr(model, name) != getattr(hardware, name)
-        if differs.any():
-            frame = start + int(np.argwhere(differs)[0][0])
-            console.print(
-                f"the hardware differs from the golden model: {np.count_nonzero(differs)} {name}, the first in frame"
-                f" {frame}; nothing was written",
-                style="red",
-                soft_wrap=True,
-            )
-            raise typer.Exit(1)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""``ptychopress decompress``: coefficients back to frames."""
+"""``ptychopress decompress``: codes or coefficients back to frames."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -14,15 +16,20 @@ import typer
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..model import code_file
+from ..model.code_file import CodeFile
+from ..model.lookup import look_up
 from ..model.quantise import Compressor
 from ..model.weights import load
 from ..reconstruction.cxi import create_cxi
 from ..reconstruction.scan import Geometry
 from ..reconstruction.scan_files import read_geometry
+from .codes import kept_geometry
 from .compress import FORMAT, VERSION, WEIGHTS
 from .console import progress_bar
 from .files import publish_file
-from .options import JsonOutput
+from .options import JsonOutput, refuse
+from .verilog import Method
 
 DATA = "entry_1/data_1/data"
 """Data set of the frames, as in CXI."""
@@ -50,14 +57,19 @@ def decompress(
         ),
     ] = None,
     dtype: Annotated[Type, typer.Option("--dtype", help="Of an intensity.")] = Type.FLOAT32,
+    method: Annotated[
+        Method | None, typer.Option("--method", help="Codes: rule that turns them into counts; midpoint by default.")
+    ] = None,
     as_json: JsonOutput = False,
 ) -> None:
-    """Turn coefficients back into intensities: photons, NaN at invalid pixels, or 0 in a CXI file, which has a mask."""
-    with publish_file(out, file, scan) as stage, progress_bar() as bars, open_coefficients(file) as source:
-        compressor = load(file, WEIGHTS)
-        coefficients = read_coefficients(file, source, compressor)
-        frames, shape = len(coefficients), compressor.frame_shape
-        geometry = None if scan is None else _geometry(scan, frames, shape, compressor.mask)
+    """Turn codes or coefficients back into intensities.
+
+    These are photons, NaN at invalid pixels, or 0 in a CXI file, which has a mask. Codes that came from a CXI file
+    become one again.
+    """
+    with publish_file(out, file, scan) as stage, progress_bar() as bars, _opened(file, method, dtype) as source:
+        frames, shape = source.frames, source.shape
+        geometry = source.geometry if scan is None else _geometry(scan, frames, shape, source.mask)
         bar = bars.add_task("decompress", total=frames)
         with h5py.File(stage, "w") as target:
             if geometry is None:
@@ -65,24 +77,84 @@ def decompress(
                 data.attrs.update({"long_name": "intensity", "units": "photon"})
             else:
                 data = create_cxi(target, geometry, dtype.value)
-            told = {name: source.attrs[name] for name in ("source", "source_path", "weights_sha256")}
-            target.attrs.update({"program": f"ptychopress {__version__}", **told})
-            size = max(1, _PIECE_BYTES // (8 * compressor.projection.format.pixels))
-            for start in range(0, frames, size):
-                part = slice(start, start + size)
-                try:
-                    piece = coefficients[part]
-                except OSError as error:
-                    message = f"{file} is damaged: frames {start} to {min(part.stop, frames) - 1} cannot be read"
-                    raise ValueError(message) from error
-                intensities = compressor.expand(piece)
-                data[part] = intensities if geometry is None else np.where(geometry.mask, 0, intensities)
-                bars.advance(bar, len(piece))
+            target.attrs.update({"program": f"ptychopress {__version__}", **source.told})
+            invalid, value = (source.mask, np.nan) if geometry is None else (geometry.mask, 0)
+            for part, intensities in source.pieces:
+                if invalid is not None:
+                    intensities[:, invalid] = value
+                data[part] = intensities
+                bars.advance(bar, len(intensities))
     if as_json:
         typer.echo(json.dumps({"file": str(out), "data": DATA, "frames": frames, "frame_shape": list(shape)}))
     else:
         typer.echo(f"{frames} frames of {' x '.join(map(str, shape))} in {DATA}")
         typer.echo(str(out))
+
+
+class _Source(NamedTuple):
+    """What is decompressed.
+
+    Attributes
+    ----------
+    frames, shape
+        Number of frames, and rows and columns of each.
+    mask
+        Invalid pixels, bool (rows, columns), or None.
+    geometry
+        What the file knows of the scan, or None.
+    told
+        Attributes that go into the output.
+    pieces
+        Numbers of some frames and their intensities, piece by piece.
+    """
+
+    frames: int
+    shape: tuple[int, ...]
+    mask: NDArray[np.bool_] | None
+    geometry: Geometry | None
+    told: dict[str, Any]
+    pieces: Iterator[tuple[slice, NDArray[Any]]]
+
+
+@contextmanager
+def _opened(path: Path, method: Method | None, dtype: Type) -> Iterator[_Source]:
+    """A file of ptychopress compress, of either kind."""
+    if _format(path) == code_file.FORMAT:
+        with CodeFile.open(path) as codes:
+            levels = codes.decode_levels((method or Method.MIDPOINT).value).astype(dtype.value)
+            told = {name: codes.file.attrs[name] for name in ("source", "source_path")}
+            told |= {"codes_sha256": codes.file.attrs["sha256"], "method": (method or Method.MIDPOINT).value}
+            pieces = ((part, look_up(levels, piece)) for part, piece in codes.pieces(_PIECE_BYTES // 8))
+            yield _Source(codes.count, codes.shape, codes.mask, kept_geometry(codes), told, pieces)
+        return
+    refuse("it is for files of codes", method=method)
+    with open_coefficients(path) as source:
+        compressor = load(path, WEIGHTS)
+        coefficients = read_coefficients(path, source, compressor)
+        told = {name: source.attrs[name] for name in ("source", "source_path", "weights_sha256")}
+        pieces = _expanded(path, coefficients, compressor)
+        yield _Source(len(coefficients), compressor.frame_shape, compressor.mask, None, told, pieces)
+
+
+def _format(path: Path) -> Any:
+    """Attribute `format` of an HDF5 file, None if it has none; what is no HDF5 file is for the reader to refuse."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("format")
+    except Exception:  # whatever the library makes of changed bytes
+        return None
+
+
+def _expanded(path: Path, coefficients: Any, compressor: Compressor) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Frames of coefficients, some at a time."""
+    size = max(1, _PIECE_BYTES // (8 * compressor.projection.format.pixels))
+    for start in range(0, len(coefficients), size):
+        part = slice(start, min(start + size, len(coefficients)))
+        try:
+            piece = coefficients[part]
+        except OSError as error:
+            raise ValueError(f"{path} is damaged: frames {start} to {part.stop - 1} cannot be read") from error
+        yield part, compressor.expand(piece)
 
 
 def open_coefficients(path: Path) -> h5py.File:
@@ -106,7 +178,7 @@ def _geometry(path: Path, frames: int, shape: tuple[int, ...], mask: NDArray[np.
     if (len(geometry.positions), *geometry.mask.shape) != (frames, *shape):
         raise ValueError(
             f"{path}: {len(geometry.positions)} positions, frames of {geometry.mask.shape}, expected {frames} and"
-            f" {shape}, as in the file of coefficients"
+            f" {shape}, as in the compressed file"
         )
     return geometry if mask is None else replace(geometry, mask=geometry.mask | mask)
 

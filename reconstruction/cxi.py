@@ -113,11 +113,28 @@ def write_cxi(path: str | Path, scan: Scan) -> None:
 
 
 def create_cxi(file: h5py.File, geometry: Geometry, dtype: DTypeLike) -> Any:
-    """Write everything of a scan but its frames.
+    """Write everything of a scan but its frames, and what waits for these.
 
     Returns
     -------
-    The data set (J, n, n) that waits for the frames, one a chunk; 0 belongs where the mask is set.
+    The data set (J, n, n) of the frames, one a chunk; 0 belongs where the mask is set.
+
+    Raises
+    ------
+    ValueError
+        If wavelength, distance or detector pixel are not known.
+    """
+    write_geometry(file, geometry)
+    n, count = geometry.window, len(geometry.positions)
+    data: Any = file.create_dataset(DATA, (count, n, n), dtype, chunks=(1, n, n))
+    data.attrs.update({"long_name": "intensity", "units": "photon"})
+    for link, name in zip(("data", "translation"), (DATA, _TRANSLATIONS[0]), strict=True):
+        file[f"entry_1/data_1/{link}"] = h5py.SoftLink(f"/{name}")
+    return data
+
+
+def write_geometry(group: h5py.Group, geometry: Geometry) -> None:
+    """Write everything of a scan but its frames, for `cxi_geometry`, into a group of any file.
 
     Raises
     ------
@@ -126,7 +143,6 @@ def create_cxi(file: h5py.File, geometry: Geometry, dtype: DTypeLike) -> Any:
     """
     wavelength, distance, (height, width) = _require_detector(geometry)
     basis = np.array([[0.0, -width], [-height, 0.0], [0.0, 0.0]]) if geometry.basis is None else geometry.basis
-    n, count = geometry.window, len(geometry.positions)
     items = {
         "cxi_version": _VERSION,
         _DETECTOR + "distance": distance,
@@ -136,18 +152,13 @@ def create_cxi(file: h5py.File, geometry: Geometry, dtype: DTypeLike) -> Any:
         _DETECTOR + "mask": geometry.mask.astype(np.uint32),
         _SOURCE + "wavelength": wavelength,
         _SOURCE + "energy": PLANCK_TIMES_C / wavelength,
-        _TRANSLATIONS[0]: -geometry.positions @ np.linalg.pinv(basis) * (wavelength * distance / n),
+        _TRANSLATIONS[0]: -geometry.positions @ np.linalg.pinv(basis) * (wavelength * distance / geometry.window),
     }
     if geometry.probe is not None:
         items[_PROBE] = geometry.probe
     for name, value in items.items():
-        file[name] = value
-    file[_TRANSLATIONS[0]].attrs[_MOVED] = "sample"
-    data: Any = file.create_dataset(DATA, (count, n, n), dtype, chunks=(1, n, n))
-    data.attrs.update({"long_name": "intensity", "units": "photon"})
-    for link, name in zip(("data", "translation"), (DATA, _TRANSLATIONS[0]), strict=True):
-        file[f"entry_1/data_1/{link}"] = h5py.SoftLink(f"/{name}")
-    return data
+        group[name] = value
+    group[_TRANSLATIONS[0]].attrs[_MOVED] = "sample"
 
 
 def _require_detector(geometry: Geometry) -> tuple[float, float, tuple[float, float]]:

@@ -97,7 +97,7 @@ def test_pieces_do_not_show(counts: np.ndarray, weights: Path, tmp_path: Path, m
     source = write_frames(tmp_path / "frames.h5", counts)
     monkeypatch.setattr(compress, "_PIECE_BYTES", 2 * counts[0].size * 7)
     monkeypatch.setattr(decompress, "_PIECE_BYTES", 8 * counts[0].size * 7)
-    compress.compress(source, weights, tmp_path / "c.h5")
+    compress.compress(source, tmp_path / "c.h5", weights)
     compressor = load(weights)
     expected, _ = compressor.compress(counts)
     decompress.decompress(tmp_path / "c.h5", tmp_path / "f.h5")
@@ -135,7 +135,7 @@ def test_with_the_scan_the_frames_are_a_complete_cxi_file(tmp_path: Path, monkey
     source, compressor = scanned(tmp_path / "scan.cxi")
     save(tmp_path / "weights.h5", compressor)
     original = scan_files.read_scan(source)
-    compress.compress(source, tmp_path / "weights.h5", tmp_path / "c.h5")
+    compress.compress(source, tmp_path / "c.h5", tmp_path / "weights.h5")
     # Frames by threes, and none of the original's beside the first.
     monkeypatch.setattr(decompress, "_PIECE_BYTES", 8 * original.mask.size * 3)
     with monkeypatch.context() as patch:
@@ -163,7 +163,7 @@ def test_a_scan_that_does_not_fit_is_refused(plain: tuple[Path, Path, Compressor
     before = scan.read_bytes()
     bare = write_frames(tmp_path / "bare.h5", np.zeros((50, 9, 9), np.uint16))
     for source, message in (
-        (scan, "scan.cxi: 20 positions, frames of (8, 8), expected 50 and (9, 7), as in the file of coefficients"),
+        (scan, "scan.cxi: 20 positions, frames of (8, 8), expected 50 and (9, 7), as in the compressed file"),
         (bare, "bare.h5: no data set entry_1/instrument_1/detector_1/distance"),
         (tmp_path / "missing.cxi", "missing.cxi: no such file"),
         (coefficients, "neither CXI nor"),
@@ -379,10 +379,10 @@ def test_an_interrupt_leaves_the_old_file(counts: np.ndarray, weights: Path, tmp
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
 @pytest.mark.parametrize("bits", [7, 8, 14, 16, 17])
 def test_counts_are_limited_to_any_width(dtype: str, bits: int) -> None:
-    from ptychopress.cli.compress import _limited
+    from ptychopress.cli.engine import limited
 
     largest = int(np.iinfo(dtype).max)
-    found = _limited(np.array([0, 3, largest], dtype), bits)
+    found = limited(np.array([0, 3, largest], dtype), bits)
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), [0, 3, min(largest, 2**bits - 1)])
 
 

@@ -79,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Components of changes of the frames from one to the next, as an ideal training object would give them.
     values = transform.mean_value(intensity)
     save(folder / "weights.h5", quantise(learn(values, 80, transform=transform, mask=mask), values))
-    compress(folder / "counts.cxi", folder / "weights.h5", folder / "coefficients.h5")
+    compress(folder / "counts.cxi", folder / "coefficients.h5", folder / "weights.h5")
     return folder
 
 
@@ -193,7 +193,7 @@ def test_what_saturates_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     mask[DEAD] = True
     few = np.minimum(counts, 20)
     save(tmp_path / "w.h5", quantise(learn(few, 9, transform=transform, mask=mask), few, 8, 6, 0.2))
-    compress(tmp_path / "s.cxi", tmp_path / "w.h5", tmp_path / "c.h5")
+    compress(tmp_path / "s.cxi", tmp_path / "c.h5", tmp_path / "w.h5")
     with h5py.File(tmp_path / "c.h5") as file:
         saturated = int(file["saturated"][()].sum())
     assert saturated
