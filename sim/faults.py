@@ -41,6 +41,7 @@ class Saboteur(wiring.Component):
         for name in (
             *("codebook", "lanes", "latency", "input_bits", "preload", "method", "fraction_bits", "level_bits"),
             *("format", "columns", "beats", "phases", "frame_clocks", "encoder", "projector"),
+            *("rice", "octets", "longest"),
         ):
             if hasattr(block, name):
                 setattr(self, name, getattr(block, name))
@@ -348,7 +349,7 @@ class PaddingClips(Saboteur):
             m.d.comb += outer.o.p.flags.clipped.eq(1)
 
 
-def _driven(m: Any, name: str) -> Any:
+def driven(m: Any, name: str) -> Any:
     """Signal that a module drives, by its name; there is one."""
     (signal,) = (signal for signal in m._driving if signal.name == name)
     return signal
@@ -372,14 +373,14 @@ class PaddingCounts(SpoiltProjector):
 
     def spoil(self, m: Any, ports: Any) -> None:
         with m.If(ports.i.valid & ports.i.ready):
-            m.d.sync += _driven(m, "values").eq(Value.cast(ports.i.p.values))
+            m.d.sync += driven(m, "values").eq(Value.cast(ports.i.p.values))
 
 
 class RestIsFrame(SpoiltProjector):
     """Of what follows the last beat that a frame should have one beat is dropped, the others are the next frame."""
 
     def spoil(self, m: Any, ports: Any) -> None:
-        excess = _driven(m, "excess")
+        excess = driven(m, "excess")
         with m.If(excess):
             m.d.sync += excess.eq(0)
 
@@ -388,14 +389,14 @@ class RoomIgnored(SpoiltProjector):
     """Coefficients come whether the FIFO has room or not."""
 
     def spoil(self, m: Any, ports: Any) -> None:
-        m.d.sync += _driven(m, "room").eq(1)
+        m.d.sync += driven(m, "room").eq(1)
 
 
 class ClippedSticks(SpoiltProjector):
     """Once a frame was clipped all later ones are."""
 
     def spoil(self, m: Any, ports: Any) -> None:
-        clipped = _driven(m, "clipped")
+        clipped = driven(m, "clipped")
         with m.If(clipped):
             m.d.sync += clipped.eq(1)
 
@@ -551,7 +552,7 @@ class FullMemory(WeightMemory):
 
 def _old_weights(m: Any, memory: Any) -> None:
     """A frame that begins in the clock of a swap gets the weights of the old table."""
-    place, depth = _driven(m, "place"), memory.beats * memory.phases
+    place, depth = driven(m, "place"), memory.beats * memory.phases
     old, upper = Signal(), place >= depth
     with m.If(memory.between):
         m.d.sync += old.eq(upper)
@@ -571,13 +572,13 @@ def _always_ready(m: Any, memory: Any) -> None:
 
 def _overrun_forgotten(m: Any, memory: Any) -> None:
     """A table that is too long serves if its end comes round."""
-    m.d.sync += _driven(m, "overrun").eq(0)
+    m.d.sync += driven(m, "overrun").eq(0)
 
 
 def _runs_over(m: Any, memory: Any) -> None:
     """What follows the final word of a table goes on into the memory; for one lane."""
     taken = memory.table.valid & memory.table.ready
-    m.d.sync += _driven(m, "write_weights").eq(taken & (_driven(m, "part") == 0))
+    m.d.sync += driven(m, "write_weights").eq(taken & (driven(m, "part") == 0))
 
 
 def _table_words(block: Any) -> int:
