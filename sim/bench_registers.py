@@ -417,6 +417,17 @@ async def every_address(dut: Any) -> None:
 
 
 @cocotb.test
+async def shown(dut: Any) -> None:
+    """What hardware shows is read as it is in the clock of the read."""
+    bench = await RegisterBench(dut).start()
+    bench.activity = 1
+    for path in ("status", "thresholds_hash", "weights_hash"):
+        for _ in range(16):
+            bench.read(bench.address(path))
+    await bench.drain()
+
+
+@cocotb.test
 async def error_races(dut: Any) -> None:
     """Errors happen while software clears them: none is lost."""
     bench = await RegisterBench(dut).start()
