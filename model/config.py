@@ -73,7 +73,8 @@ def payload_bits(
         case Mode.CODES:
             return pixels * code_bits
         case Mode.ZEROMASK:
-            return pixels * (1 + code_bits)
+            # The mask is whole octets.
+            return 8 * -(-pixels // 8) + pixels * code_bits
         case Mode.RICE:
             # Split with as many bits as a code has costs one more each; of 8 bits a code may go as it is.
             sample = 8 if code_bits <= 8 else 16
@@ -129,11 +130,15 @@ class EncoderConfig:
         Of the rule.
     reloadable : bool
         Whether the codebook can be changed at run time: a `ThresholdEncoder`. Otherwise it is wired in.
+    preload : bool
+        Whether a reloadable encoder wakes up with that codebook, in the initial values of its memories, as FPGAs allow;
+        otherwise it waits for a table.
     """
 
     codebook: str = "sqrt-b"
     parameters: Mapping[str, float] = field(default_factory=dict)
     reloadable: bool = False
+    preload: bool = True
 
     def __post_init__(self) -> None:
         _check(self)
