@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
 from cocotb_tools.runner import Runner, get_runner
 
 from ..hdl.axi import AxiStreamTop
@@ -23,10 +26,12 @@ from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
 from ..hdl.flat import FlatTop
 from ..hdl.multiplier import Multiplier
+from ..hdl.packer import BitPacker, Packer
 from ..hdl.projector import Projector
 from ..hdl.registers import RegisterFile
 from ..hdl.rice import RiceEncoder
 from ..hdl.verilog import verilog_text
+from ..hdl.zeromask import ZeromaskEncoder
 from ..model.codebook import Codebook, DecodeMethod
 from ..model.config import CoreConfig
 from ..model.projection import ProjectionFormat
@@ -140,7 +145,7 @@ def run_bench(
     block : Amaranth component
         One of ours: the bench is told what its attributes say.
     bench : str
-        "encoder", "decoder", "projector" or "registers".
+        "encoder", "decoder", "projector", "registers", "packer" or "zeromask".
     simulator : {"verilator", "icarus"}
     seed : int
         Of everything random in the run.
@@ -287,11 +292,75 @@ def _all_regressions() -> dict[str, Regression]:
             f"registers-{name}": Regression("registers", lambda name=name: _registers(name))
             for name in ("cell-72", "mhz-192x168", "eiger-256")
         },
+        **_packer_regressions(),
+        **_zeromask_regressions(),
     }
 
 
 def _registers(name: str) -> RegisterFile:
     return RegisterFile(core_registers(CoreConfig.named(name)))
+
+
+class SizedChunks(wiring.Component):
+    """A `BitPacker` whose chunks come on one bus, their sizes above their bits."""
+
+    def __init__(self, chunk_bits: int, octets: int, *, msb_first: bool = False) -> None:
+        self.packer = BitPacker(chunk_bits, octets, msb_first=msb_first)
+        self.chunk_bits = chunk_bits
+        self.octets = octets
+        self.msb_first = msb_first
+        self.lanes = 1
+        self.latency = self.packer.latency
+        bus = StructLayout({"chunk": chunk_bits + chunk_bits.bit_length(), "last": 1})
+        super().__init__({"i": In(stream.Signature(bus)), "o": Out(self.packer.o.signature)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.packer = packer = self.packer
+        m.d.comb += [
+            Cat(packer.i.p.bits, packer.i.p.size).eq(self.i.p.chunk),
+            packer.i.p.last.eq(self.i.p.last),
+            packer.i.valid.eq(self.i.valid),
+            self.i.ready.eq(packer.i.ready),
+        ]
+        wiring.connect(m, packer.o, wiring.flipped(self.o))
+        return m
+
+
+def _packer_regressions() -> dict[str, Regression]:
+    blocks: dict[str, Callable[[], Any]] = {
+        "smallest": lambda: SizedChunks(1, 1),
+        "octet": lambda: SizedChunks(8, 1),
+        "octet-msb": lambda: SizedChunks(5, 1, msb_first=True),
+        "chunks": lambda: SizedChunks(60, 8),
+        "chunks-msb": lambda: SizedChunks(64, 8, msb_first=True),
+        "wide-chunks": lambda: SizedChunks(100, 4),
+        "wider-chunks": lambda: SizedChunks(37, 2, msb_first=True),
+        "14-bits": lambda: Packer(14, 8, 16),
+        "9-bits": lambda: Packer(9, 4, 8),
+        "1-bit": lambda: Packer(1, 1, 4),
+        "full-word": lambda: Packer(8, 8, 8),
+        "coefficients": lambda: Packer(16, 5, 16, last_values=3),
+        "wide-values": lambda: Packer(32, 1, 2),
+    }
+    return {f"packer-{name}": Regression("packer", block) for name, block in blocks.items()}
+
+
+def _zeromask_regressions() -> dict[str, Regression]:
+    # Bits of a code, lanes, octets.
+    sizes = {
+        "8x8": (8, 8, 16),
+        "9x4": (9, 4, 8),
+        "16x1": (16, 1, 4),
+        "14x2": (14, 2, 4),
+        "1x1": (1, 1, 1),
+        "5x32": (5, 32, 32),
+        "3x16": (3, 16, 8),
+    }
+    return {
+        f"zeromask-{name}": Regression("zeromask", lambda size=size: ZeromaskEncoder(*size))
+        for name, size in sizes.items()
+    }
 
 
 class SlowMultiplier(Multiplier):
@@ -383,6 +452,9 @@ def describe(block: Any) -> str:
         )
     if hasattr(block, "registers"):
         return f"{type(block).__name__}({block.registers.size} bytes)"
+    if hasattr(block, "packer"):
+        settings = _payload_settings(block, Path())
+        return f"{type(block).__name__}({block.lanes} x {settings.in_bits} bits, {block.octets} octets)"
     projector = getattr(block, "projector", block)
     if hasattr(projector, "format"):
         size, encoder = projector.format, getattr(block, "encoder", None)
@@ -426,6 +498,8 @@ def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Setting
         )
     if hasattr(block, "registers"):
         return Settings(registers=dict(block.registers.parameters), coverage=str(coverage))
+    if hasattr(block, "packer"):
+        return _payload_settings(block, coverage)
     projector = getattr(block, "projector", block)
     if hasattr(projector, "format"):
         return _projector_settings(block, projector, coverage)
@@ -443,6 +517,23 @@ def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Setting
         has_table=hasattr(block, "table"),
         preload=getattr(block, "preload", True),
         **common,
+    )
+
+
+def _payload_settings(block: Any, coverage: Path) -> Settings:
+    chunk_bits = getattr(block, "chunk_bits", 0)
+    bits = [getattr(block, name) for name in ("chunk_bits", "value_bits", "code_bits") if hasattr(block, name)]
+    return Settings(
+        lanes=block.lanes,
+        latency=block.latency,
+        in_bits=bits[0],
+        packing={
+            "octets": block.octets,
+            "last_values": getattr(block, "last_values", block.lanes),
+            "chunk_bits": chunk_bits,
+            "msb_first": int(getattr(block, "msb_first", False)),
+        },
+        coverage=str(coverage),
     )
 
 

@@ -54,6 +54,9 @@ class Settings:
         Of a projector: coefficients a beat, clocks a frame, beats that an encoder in front of it may hold.
     registers : dict of str to int
         Parameters of the register map.
+    packing : dict of str to int
+        Of a block that makes payloads: `octets` of a word, lanes that count in the last beat (`last_values`); of a
+        `BitPacker` also `chunk_bits`, and whether the first bit is the highest of its octet (`msb_first`).
     rice : dict of str to int
         Format of the Rice streams, as `RiceFormat` takes it.
     octets, full_rate : int, bool
@@ -76,6 +79,7 @@ class Settings:
     frame_clocks: int = 1
     entry: int = 0
     registers: dict[str, int] = field(default_factory=dict)
+    packing: dict[str, int] = field(default_factory=dict)
     rice: dict[str, int] = field(default_factory=dict)
     octets: int = 1
     full_rate: bool = True
