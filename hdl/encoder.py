@@ -320,8 +320,9 @@ class ThresholdEncoder(_Encoder):
                 m.d.comb += [read.addr.eq(Cat(code, [bank, *banks][stage * clocks])), read.en.eq(advance)]
                 threshold: Value = read.data
                 if self.protect:
-                    data = read.data[:count_bits]
-                    right, *report = correct(self.secded, data, syndrome(self.secded, read.data))
+                    fault = Signal(self.secded.check_bits, name=f"syndrome_{lane}_{stage}")
+                    m.d.comb += fault.eq(syndrome(self.secded, read.data))
+                    right, *report = correct(self.secded, read.data[:count_bits], fault)
                     threshold = delay(m, advance, right)[-1]
                     corrected[stage].append(report[0])
                     uncorrectable[stage].append(report[1])

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """SECDED code in logic: check bits of data, and data of a word that may have been damaged."""
 
-from amaranth.hdl import Cat, Value
+from amaranth.hdl import Cat, Signal, Value
 
 from ..model.secded import Secded
 
@@ -17,14 +17,15 @@ def syndrome(code: Secded, word: Value) -> Value:
     return _parities(code, word[: code.data_bits]) ^ word[code.data_bits :]
 
 
-def correct(code: Secded, data: Value, syndrome: Value) -> tuple[Value, Value, Value]:
+def correct(code: Secded, data: Value, syndrome: Signal) -> tuple[Value, Value, Value]:
     """Data of a code word, whether a bit of it was wrong and is right now, whether more were. Combinational.
 
     Parameters
     ----------
     code : Secded
-    data, syndrome : Value
-        Those of the word.
+    data : Value
+    syndrome : Signal
+        Those of the word. The syndrome is compared with each column: an expression would be written out as often.
     """
     wrong = Cat(syndrome == column for column in code.columns)
     corrected = wrong.any()

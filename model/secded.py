@@ -2,12 +2,12 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Single error correcting, double error detecting codes, after M. Y. Hsiao, IBM J. Res. Dev. 14 (1970), 395.
 
-A parity-check matrix whose columns all differ and all have an odd number of ones has distance 4: one wrong bit gives
-its own column as syndrome, two give the sum of two columns, which is not 0 and has an even number of ones, so no column.
+A parity-check matrix whose columns all differ and all have an odd number of ones gives distance 4: one wrong bit has
+its own column as syndrome, two have the sum of two columns, which is not 0 and has an even number of ones: no column.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 
 import numpy as np
@@ -58,18 +58,7 @@ class Secded:
     @cached_property
     def columns(self) -> tuple[int, ...]:
         """Parity-check matrix: the column of each bit of a word, row r in bit r."""
-        rows, columns = [0] * self.check_bits, []
-        ones = 3
-        while len(columns) < self.data_bits:
-            left = list(combinations(range(self.check_bits), ones))
-            while left and len(columns) < self.data_bits:
-                best = min(left, key=lambda chosen: (max(rows[r] for r in chosen), sum(rows[r] for r in chosen)))
-                left.remove(best)
-                columns.append(sum(1 << r for r in best))
-                for r in best:
-                    rows[r] += 1
-            ones += 2
-        return (*columns, *(1 << r for r in range(self.check_bits)))
+        return (*_data_columns(self.data_bits, self.check_bits), *(1 << r for r in range(self.check_bits)))
 
     @cached_property
     def matrix(self) -> NDArray[np.uint8]:
@@ -151,3 +140,20 @@ class Secded:
         if not np.isin(bits, (0, 1)).all():
             raise ValueError("words have values that are neither 0 nor 1: expected bits")
         return bits.astype(np.uint8)
+
+
+@cache
+def _data_columns(data_bits: int, check_bits: int) -> tuple[int, ...]:
+    """Columns of the data bits."""
+    rows, columns = [0] * check_bits, []
+    ones = 3
+    while len(columns) < data_bits:
+        left = list(combinations(range(check_bits), ones))
+        while left and len(columns) < data_bits:
+            best = min(left, key=lambda chosen: (max(rows[r] for r in chosen), sum(rows[r] for r in chosen)))
+            left.remove(best)
+            columns.append(sum(1 << r for r in best))
+            for r in best:
+                rows[r] += 1
+        ones += 2
+    return tuple(columns)

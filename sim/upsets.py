@@ -8,7 +8,6 @@ back after the second.
 
 import ctypes
 import re
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..hdl.axi import AxiStreamTop
 from ..hdl.encoder import ThresholdEncoder
+from ..hdl.projector import Projector
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook
 from ..model.projection import Projection
@@ -212,12 +212,19 @@ def campaign(
 
 
 class UpsetBench:
-    """A block with protected memories, its Verilog compiled, and frames with their golden results: a context manager.
+    """A block with protected memories, compiled, and what is sent through it: a context manager.
 
     Parameters
     ----------
     block : Amaranth component
     input_bits : int
+        Of a value at its input.
+
+    Attributes
+    ----------
+    model : Model
+    memories : list of Memory
+        Within the context.
     """
 
     def __init__(self, block: Any, input_bits: int) -> None:
@@ -228,20 +235,10 @@ class UpsetBench:
     def __enter__(self) -> Self:
         self.model.__enter__()
         self.memories = memories(self.model)
-        self.prepare()
-        self.model.reports()
         return self
 
     def __exit__(self, *details: object) -> None:
         self.model.__exit__(*details)
-
-    @abstractmethod
-    def prepare(self) -> None:
-        """Load tables."""
-
-    @abstractmethod
-    def run(self) -> Seen:
-        """Send the frames."""
 
 
 class EncoderUpsets(UpsetBench):
@@ -250,26 +247,24 @@ class EncoderUpsets(UpsetBench):
     Parameters
     ----------
     encoder : ThresholdEncoder
+        At first its own codebook is in force.
     counts : numpy.ndarray
-        A frame, (beats, lanes).
-    book : Codebook, optional
-        What is loaded; by default the encoder's own is in force, of the memories' initial values.
+        What is sent in every run, (beats, lanes).
     """
 
-    def __init__(self, encoder: ThresholdEncoder, counts: NDArray[Any], book: Codebook | None = None) -> None:
+    def __init__(self, encoder: ThresholdEncoder, counts: NDArray[Any]) -> None:
         super().__init__(encoder, encoder.input_bits)
-        self.book = book
         self.counts = counts
-        self.expected = (book or encoder.codebook).encode(counts)
+        self.expected = encoder.codebook.encode(counts)
 
-    def prepare(self) -> None:
-        """Load the table."""
-        if self.book is not None:
-            own = self.block.codebook
-            self.model.load(self.book.thresholds(own.code_bits), own.count_bits)
+    def load(self, book: Codebook) -> None:
+        """Load a codebook."""
+        own = self.block.codebook
+        self.model.load(book.thresholds(own.code_bits), own.count_bits)
+        self.expected = book.encode(self.counts)
 
     def run(self) -> Seen:
-        """Send the frame."""
+        """Send the counts."""
         beats, lanes = self.counts.shape
         octets, user, _ = self.model.run(self.counts.reshape(1, -1), beats, lanes, self.block.codebook.code_bits)
         flags = np.unpackbits(user[0], axis=-1, bitorder="little")
@@ -283,30 +278,33 @@ class ProjectorUpsets(UpsetBench):
     Parameters
     ----------
     projector : Projector
-    projection : Projection
-        What is loaded.
     frames : numpy.ndarray
-        (frames, N).
+        What is sent in every run, (frames, N).
     """
 
-    def __init__(self, projector: Any, projection: Projection, frames: NDArray[Any]) -> None:
-        super().__init__(projector, projection.format.input_bits)
-        self.projection = projection
+    def __init__(self, projector: Projector, frames: NDArray[Any]) -> None:
+        super().__init__(projector, projector.format.input_bits)
         self.frames = frames
-        self.coefficients, self.saturated = projection.project(frames)
 
-    def prepare(self) -> None:
-        """Load the table."""
-        self.model.load(self.projection.words(self.block.lanes), self.projection.format.bias_format.bits)
+    def load(self, projection: Projection) -> None:
+        """Load a projection: there is none at first."""
+        self.model.load(projection.words(self.block.lanes), projection.format.bias_format.bits)
+        coefficients, saturated = projection.project(self.frames)
+        # Columns without a component are 0.
+        unused = self.block.phases * self.block.columns - projection.format.components
+        self.expected = [np.pad(values, ((0, 0), (0, unused))) for values in (coefficients, saturated)]
 
     def run(self) -> Seen:
         """Send the frames."""
-        block, size = self.block, self.projection.format
-        octets, user, _ = self.model.run(self.frames, block.beats, block.columns, size.output_bits, block.phases)
-        values = from_bytes(octets, signed=True).reshape(len(octets), -1)
+        block = self.block
+        octets, user, _ = self.model.run(
+            self.frames, block.beats, block.columns, block.format.output_bits, block.phases
+        )
+        count = len(self.frames)
+        coefficients = from_bytes(octets, signed=True).reshape(count, -1)
         flags = np.unpackbits(user, axis=-1, bitorder="little")
-        saturated = flags[..., : block.columns].reshape(len(octets), -1)
-        used = slice(size.components)
-        wrong = (values[:, used] != self.coefficients) | (saturated[:, used] != self.saturated)
-        others = values[:, size.components :].any(axis=-1) | flags[..., block.columns : -1][..., :3].any(axis=(-2, -1))
+        saturated = flags[..., : block.columns].reshape(count, -1)
+        wrong = (coefficients != self.expected[0]) | (saturated != self.expected[1])
+        # No frame is short, long or clipped.
+        others = flags[..., block.columns : block.columns + 3].any(axis=(-2, -1))
         return Seen(wrong.any(axis=-1) | others, flags[:, -1, block.columns + 3] != 0, *self.model.reports())
