@@ -12,6 +12,7 @@ from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncode
 from ..model.codebook import Codebook
 from ..model.fixed import SQ, Format
 from ..model.projection import ProjectionFormat
+from .axi_properties import AxiLiteRules
 from .projector_properties import (
     EarlyRows,
     EarlySums,
@@ -89,7 +90,7 @@ def claims(names: Iterable[str] | None = None) -> list[Claim]:
     for name in chosen:
         if name not in known:
             raise ValueError(f"nothing to prove for codebook {name!r}: cores of shifts have {', '.join(known)}")
-    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_projectors(), *_must_fail()]
+    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_projectors(), *_buses(), *_must_fail()]
 
 
 def _core(name: str) -> list[Claim]:
@@ -179,6 +180,14 @@ def _projector(
     """Maker of a projector of 1 bit pixels, 2 bit weights and 2 bit coefficients."""
     size = kind(pixels=pixels, components=components, input_bits=1, weight_bits=2, output_bits=2)
     return partial(WatchedProjector, size, lanes=lanes, columns=columns)
+
+
+def _buses() -> list[Claim]:
+    name = "AXI4-Lite slave of the registers"
+    return [
+        Claim(f"{name}: bus rules", AxiLiteRules),
+        Claim(f"{name}: situations", AxiLiteRules, "reachable", 8),
+    ]
 
 
 def _must_fail() -> list[Claim]:
