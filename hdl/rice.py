@@ -71,13 +71,13 @@ class RiceEncoder(wiring.Component):
         """Clocks from the last beat of a frame to the final word, at most, while the output is ready."""
         pieces = -(-self.longest // (8 * self.octets))
         # Collected, decided, held; formed, perhaps behind a run of zero blocks; packed.
-        return 3 + 2 * self.rice.block // self.lanes + _Former.stages + self._packer.latency + pieces
+        return 3 + 2 * self.rice.block // self.lanes + Former.stages + self._packer.latency + pieces
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.collector = collector = _Collector(self.rice, self.lanes)
-        m.submodules.chooser = chooser = _Chooser(self.rice)
-        m.submodules.former = former = _Former(self.rice, self.lanes, self.longest)
+        m.submodules.collector = collector = Collector(self.rice, self.lanes)
+        m.submodules.chooser = chooser = Chooser(self.rice)
+        m.submodules.former = former = Former(self.rice, self.lanes, self.longest)
         m.submodules.packer = self._packer
         wiring.connect(m, wiring.flipped(self.i), collector.i)
         wiring.connect(m, collector.o, chooser.i)
@@ -102,7 +102,7 @@ def _depth(rice: RiceFormat) -> int:
     return rice.block.bit_length() - 1
 
 
-def _pair(rice: RiceFormat, first: Value, second: Value) -> Value:
+def second_extension(rice: RiceFormat, first: Value, second: Value) -> Value:
     """Second extension of two codes, right if their sum is below J."""
     triangle = Array(n * (n + 1) // 2 for n in range(rice.block))
     return triangle[(first + second)[: _depth(rice)]] + second[: _depth(rice)]
@@ -146,7 +146,7 @@ def _choice_beat(rice: RiceFormat) -> StructLayout:
     )
 
 
-class _Collector(wiring.Component):
+class Collector(wiring.Component):
     """Beats in, blocks out. A beat a clock, if blocks are taken at once."""
 
     def __init__(self, rice: RiceFormat, lanes: int) -> None:
@@ -163,8 +163,10 @@ class _Collector(wiring.Component):
         m = Module()
         rice, lanes = self.rice, self.lanes
         steps = rice.block // lanes
-        block, full = Signal(self.o.p.shape(), reset_less=True), Signal()
-        step, place = Signal(below(steps)), Signal(below(rice.interval))
+        full = Signal()
+        block = Signal(self.o.p.shape(), reset_less=True)
+        step = Signal(below(steps))
+        place = Signal(below(rice.interval))
         start, end = step == 0, step == steps - 1
         m.d.comb += [self.i.ready.eq(~full | self.o.ready), self.o.valid.eq(full), self.o.p.eq(block)]
         with m.If(self.i.ready):
@@ -172,9 +174,9 @@ class _Collector(wiring.Component):
 
         new = [self.i.p.values[lane] for lane in range(lanes)]
         codes = [*block.codes, *new]
-        pairs = [_pair(rice, *codes[k - 1 : k + 1]) for k in range(rice.block + 1, len(codes), 2)]
+        pairs = [second_extension(rice, *codes[k - 1 : k + 1]) for k in range(rice.block + 1, len(codes), 2)]
         if lanes == 1:
-            pairs = [Mux(step[0], _pair(rice, *codes[-2:]), 0)]
+            pairs = [Mux(step[0], second_extension(rice, *codes[-2:]), 0)]
         last_place = place == rice.interval - 1
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
@@ -193,7 +195,7 @@ class _Collector(wiring.Component):
         return m
 
 
-class _Chooser(wiring.Component):
+class Chooser(wiring.Component):
     """Blocks in, what is to be sent of them out: nothing of a zero block unless its run ends with it.
 
     A block a clock. A zero block waits for the next, which decides whether the run goes on.
@@ -207,12 +209,15 @@ class _Chooser(wiring.Component):
         m = Module()
         rice, splits = self.rice, _splits(self.rice)
         size = rice.block
-        sums, lengths = self.i.p.sums, [Signal(len(self.i.p.sums[0]) + 1, reset_less=True) for _ in splits]
+        sums = self.i.p.sums
+        lengths = [Signal(len(sums[0]) + 1, name=f"length_{k}", reset_less=True) for k in splits]
 
         # A block in hand. By one more bit its low part grows by J; by how much does the rest shrink?
-        held, block = Signal(), Signal(self.i.p.shape(), reset_less=True)
+        held = Signal()
+        block = Signal(self.i.p.shape(), reset_less=True)
         zero = Signal(reset_less=True)
-        falls, stays = (Signal(len(splits) - 1, reset_less=True) for _ in range(2))
+        falls = Signal(len(splits) - 1, reset_less=True)
+        stays = Signal.like(falls)
         with m.If(self.i.ready):
             m.d.sync += [
                 held.eq(self.i.valid),
@@ -224,10 +229,12 @@ class _Chooser(wiring.Component):
             ]
 
         # Bit k of these says that the split is larger than k. Where the length stays the same, that of before counts.
-        before, larger = Signal.like(falls, reset_less=False), Signal.like(falls)
+        before = Signal(len(splits) - 1)
+        larger = Signal(len(splits) - 1)
         m.d.comb += larger.eq(falls | (stays & before))
         chosen = Cat(Const(1, 1), larger) & ~Cat(larger, Const(0, 1))
-        split, length = Signal(self.o.p.split.shape()), Signal.like(lengths[0])
+        split = Signal(self.o.p.split.shape())
+        length = Signal.like(lengths[0])
         m.d.comb += [
             split.eq(reduce(or_, (Mux(chosen[k], k, 0) for k in splits))),
             length.eq(reduce(or_, (Mux(chosen[k], lengths[k], 0) for k in splits))),
@@ -261,7 +268,7 @@ class _Chooser(wiring.Component):
         return m
 
 
-class _Former(wiring.Component):
+class Former(wiring.Component):
     """Blocks and how they are coded in, their bits out, the first lowest: J / P clocks a block.
 
     Latency J / P + 4 clocks from the block to its bits.
@@ -283,8 +290,10 @@ class _Former(wiring.Component):
         steps = rice.block // lanes
 
         # A block in hand, the next codes always in front.
-        advance, held = Signal(), Signal()
-        block, step = Signal(self.i.p.shape(), reset_less=True), Signal(below(steps))
+        advance = Signal()
+        held = Signal()
+        block = Signal(self.i.p.shape(), reset_less=True)
+        step = Signal(below(steps))
         first, final = step == 0, step == steps - 1
         m.d.comb += self.i.ready.eq(~held | (advance & final))
         with m.If(self.i.ready):
@@ -301,7 +310,7 @@ class _Former(wiring.Component):
             paired, pair = Const(0), Const(0)
             if lane % 2 == 0:
                 paired = block.paired & ~step[0] if lanes == 1 else block.paired
-                pair = _pair(rice, block.codes[lane], block.codes[lane + 1])
+                pair = second_extension(rice, block.codes[lane], block.codes[lane + 1])
             run = block.zeros & first if lane == 0 else Const(0)
             code = block.codes[lane] >> block.split
             m.d.comb += [
@@ -312,7 +321,8 @@ class _Former(wiring.Component):
         if _may_be_whole(rice):
             widths[1 << len(block.split)] = rice.sample_bits
         largest = lanes * max(widths.values())
-        low, stride = Signal(largest), Signal(range(largest + 1))
+        low = Signal(largest)
+        stride = Signal(range(largest + 1))
         with m.Switch(Cat(block.split, block.whole)):
             for case, width in widths.items():
                 with m.Case(case):
@@ -338,7 +348,8 @@ class _Former(wiring.Component):
 
         # Third: from the first bit of the block on.
         first_2 = after(2, first)
-        so_far, low_so_far = (Signal.like(place, reset_less=True) for _ in range(2))
+        so_far = Signal.like(place, reset_less=True)
+        low_so_far = Signal.like(place, reset_less=True)
         base, low_base = Mux(first_2, after(2, begin), so_far), Mux(first_2, after(2, low_begin), low_so_far)
         with m.If(advance):
             m.d.sync += [so_far.eq(base + after(1, ends[-1])), low_so_far.eq(low_base + after(2, stride))]
@@ -347,7 +358,8 @@ class _Former(wiring.Component):
 
         # Fourth: there they are.
         valid = [held, *(Signal(name=f"valid_{stage}") for stage in range(1, self.stages))]
-        bits, complete = Signal(self.longest, reset_less=True), Signal()
+        bits = Signal(self.longest, reset_less=True)
+        complete = Signal()
         ones = (one << place for one, place in zip(after(3, present), places, strict=True))
         parts = [Mux(after(3, first), after(3, header), bits), after(3, low) << low_place, *ones]
         with m.If(advance):

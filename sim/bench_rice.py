@@ -185,7 +185,8 @@ async def back_pressure(dut: Any, source: str, sink: str) -> None:
     COVERAGE.declare("end waited", [True])
     bench.source.pauses(PAUSES[source])
     bench.sink.pauses(PAUSES[sink])
-    await bench.exchange([bench.draw(), bench.largest(1), bench.draw(1)])
+    height = -(-20 * SETTINGS.lanes // bench.rice.width)
+    await bench.exchange([bench.draw(2 * height), bench.largest(height), bench.draw(1)])
     for side, port in (("in", bench.source), ("out", bench.sink)):
         waits = ("none" if not wait else "short" if wait < 8 else "long" for wait in port.waited)
         COVERAGE.hit("wait", ((side, kind) for kind in waits))
