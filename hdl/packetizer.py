@@ -50,6 +50,8 @@ class Packetizer(wiring.Component):
         High in the clock in which the last beat of a packet is taken.
     """
 
+    latency = 3
+
     def __init__(self, sizes: Sizes, *, largest: int, frames: int = 2, memory: type[Any] = BlockMemory) -> None:
         if largest < 1:
             raise ValueError(f"largest {largest!r}, expected a payload of 1 octet or more")

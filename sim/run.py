@@ -22,11 +22,13 @@ from cocotb_tools.runner import Runner, get_runner
 
 from ..hdl.axi import AxiStreamTop
 from ..hdl.code_projector import CodeProjector
+from ..hdl.core import DetectorCompressor
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
 from ..hdl.flat import FlatTop
 from ..hdl.multiplier import Multiplier
 from ..hdl.packer import BitPacker, Packer
+from ..hdl.packetizer import Packetizer
 from ..hdl.projector import Projector
 from ..hdl.registers import RegisterFile
 from ..hdl.rice import RiceEncoder
@@ -34,9 +36,11 @@ from ..hdl.verilog import verilog_text
 from ..hdl.zeromask import ZeromaskEncoder
 from ..model.codebook import Codebook, DecodeMethod
 from ..model.config import CoreConfig
+from ..model.packet import Sizes
 from ..model.projection import ProjectionFormat
 from ..model.registers import core_registers
 from ..model.rice import RiceFormat
+from .packetizer_port import PacketizerPort
 from .stream import SETTINGS_VARIABLE, Settings
 from .tools import (
     ToolError,
@@ -145,7 +149,7 @@ def run_bench(
     block : Amaranth component
         One of ours: the bench is told what its attributes say.
     bench : str
-        "encoder", "decoder", "projector", "registers", "packer", "zeromask" or "rice".
+        "encoder", "decoder", "projector", "registers", "packer", "zeromask", "rice" or "framer".
     simulator : {"verilator", "icarus"}
     seed : int
         Of everything random in the run.
@@ -294,6 +298,28 @@ def _all_regressions() -> dict[str, Regression]:
         },
         **_packer_regressions(),
         **_zeromask_regressions(),
+        **_framer_regressions(),
+    }
+
+
+def _framer_regressions() -> dict[str, Regression]:
+    # Octets of a word, octets of the largest payload, payloads that wait.
+    sizes = {
+        "4": (4, 30, 2),
+        "8": (8, 100, 3),
+        "16": (16, 200, 2),
+        "32": (32, 96, 1),
+        "64": (64, 130, 2),
+        "1-word": (4, 3, 1),
+    }
+
+    def block(octets: int, largest: int, frames: int) -> PacketizerPort:
+        constants = Sizes(word_octets=octets, count_bits=14, code_bits=8, width=72, height=36, components=65536)
+        return PacketizerPort(Packetizer(constants, largest=largest, frames=frames))
+
+    return {
+        f"framer-{name}": Regression("framer", lambda arguments=arguments: block(*arguments))
+        for name, arguments in sizes.items()
     }
 
 
@@ -304,8 +330,10 @@ def _registers(name: str) -> RegisterFile:
 class SizedChunks(wiring.Component):
     """A `BitPacker` whose chunks come on one bus, their sizes above their bits."""
 
-    def __init__(self, chunk_bits: int, octets: int, *, msb_first: bool = False) -> None:
-        self.packer = BitPacker(chunk_bits, octets, msb_first=msb_first)
+    def __init__(
+        self, chunk_bits: int, octets: int, *, msb_first: bool = False, packer: type[BitPacker] = BitPacker
+    ) -> None:
+        self.packer = packer(chunk_bits, octets, msb_first=msb_first)
         self.chunk_bits = chunk_bits
         self.octets = octets
         self.msb_first = msb_first
@@ -444,6 +472,10 @@ def _rice_regressions() -> dict[str, Regression]:
 
 def describe(block: Any) -> str:
     """Say what a block is, in a few words."""
+    if isinstance(block, DetectorCompressor):
+        frame = block.config.frame
+        modes = ", ".join(block.config.output.modes)
+        return f"{type(block).__name__}({frame.height} x {frame.width}, {frame.lanes} lanes; {modes})"
     if hasattr(block, "rice"):
         rice = block.rice
         return (
@@ -452,6 +484,9 @@ def describe(block: Any) -> str:
         )
     if hasattr(block, "registers"):
         return f"{type(block).__name__}({block.registers.size} bytes)"
+    if hasattr(block, "packets"):
+        octets, largest, frames = (block.packets[name] for name in ("word_octets", "largest", "frames"))
+        return f"{type(block).__name__}({octets} octets, {frames} payloads of {largest})"
     if hasattr(block, "packer"):
         settings = _payload_settings(block, Path())
         return f"{type(block).__name__}({block.lanes} x {settings.in_bits} bits, {block.octets} octets)"
@@ -483,10 +518,14 @@ def _tool_environment(simulator: Simulator) -> dict[str, str]:
 
 
 def _top(block: Any) -> Any:
-    return FlatTop(block) if hasattr(block, "registers") else AxiStreamTop(block)
+    if isinstance(block, DetectorCompressor):
+        return block
+    return FlatTop(block) if hasattr(block, "registers") or hasattr(block, "packets") else AxiStreamTop(block)
 
 
 def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
+    if isinstance(block, DetectorCompressor):
+        return Settings(core=block.config.to_dict(), coverage=str(coverage))
     if hasattr(block, "rice"):
         return Settings(
             lanes=block.lanes,
@@ -500,6 +539,8 @@ def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Setting
         return Settings(registers=dict(block.registers.parameters), coverage=str(coverage))
     if hasattr(block, "packer"):
         return _payload_settings(block, coverage)
+    if hasattr(block, "packets"):
+        return Settings(latency=block.latency, packets=block.packets, coverage=str(coverage))
     projector = getattr(block, "projector", block)
     if hasattr(projector, "format"):
         return _projector_settings(block, projector, coverage)

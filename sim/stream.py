@@ -26,7 +26,7 @@ SETTINGS_VARIABLE = "PTYCHOPRESS_BENCH"
 """Environment variable with the path of the settings file of a run."""
 
 Beats = NDArray[np.int64]
-Beat = tuple[int, int]
+Beat = tuple[int, ...]
 Pause = Callable[[random.Random], Iterator[bool]]
 
 
@@ -61,6 +61,10 @@ class Settings:
         Format of the Rice streams, as `RiceFormat` takes it.
     octets, full_rate : int, bool
         Of a Rice encoder: bytes of a word, and whether words are wide enough for a beat a clock.
+    packets : dict of str to int
+        Of a packetizer: `Sizes` of its headers, octets of the `largest` payload, `frames` that wait.
+    core : dict
+        Configuration of a detector core, as `CoreConfig.from_dict` takes it.
     coverage : str
         File for the functional coverage.
     """
@@ -83,6 +87,8 @@ class Settings:
     rice: dict[str, int] = field(default_factory=dict)
     octets: int = 1
     full_rate: bool = True
+    packets: dict[str, int] = field(default_factory=dict)
+    core: dict[str, Any] = field(default_factory=dict)
     coverage: str = ""
 
     @classmethod
@@ -166,7 +172,7 @@ class Source:
 
     Attributes
     ----------
-    taken : list of (tdata, tlast)
+    taken : list of (tdata, tlast), and `sidebands`
     clocks : list of int
         When each was taken.
     waited : set of int
@@ -175,9 +181,8 @@ class Source:
         What happened in the last clock.
     """
 
-    def __init__(self, dut: Any, prefix: str, rng: random.Random) -> None:
-        self._data = getattr(dut, f"{prefix}_tdata")
-        self._last = getattr(dut, f"{prefix}_tlast")
+    def __init__(self, dut: Any, prefix: str, rng: random.Random, *sidebands: str) -> None:
+        self._ports = [getattr(dut, f"{prefix}_{name}") for name in ("tdata", "tlast", *sidebands)]
         self._valid = getattr(dut, f"{prefix}_tvalid")
         self._ready = getattr(dut, f"{prefix}_tready")
         self._rng = rng
@@ -228,7 +233,8 @@ class Source:
             self._wait = 0
         offer = None if next(self._pauses) else next(self._feed, None)
         if offer is not None:
-            self._data.value, self._last.value = offer
+            for port, value in zip(self._ports, offer, strict=True):
+                port.value = value
         if (offer is None) != (self._offer is None):
             self._valid.value = int(offer is not None)
         self._offer = offer
@@ -252,8 +258,8 @@ class Sink:
         What happened in the last clock; "blocked" is tready low without a beat.
     """
 
-    def __init__(self, dut: Any, rng: random.Random) -> None:
-        self._data, self._user, self._last = dut.m_axis_tdata, dut.m_axis_tuser, dut.m_axis_tlast
+    def __init__(self, dut: Any, rng: random.Random, sideband: str = "tuser") -> None:
+        self._data, self._user, self._last = dut.m_axis_tdata, getattr(dut, f"m_axis_{sideband}"), dut.m_axis_tlast
         self._valid, self._ready = dut.m_axis_tvalid, dut.m_axis_tready
         self._rng = rng
         self._pause = False
