@@ -43,7 +43,8 @@ def c_header(registers: AddrmapNode) -> str:
 
 def markdown(registers: AddrmapNode) -> str:
     """Text of a page in Markdown, with the values that the core was built with."""
-    lines = [f"# {registers.get_property('name')}", "", registers.get_property("desc") or "", ""]
+    lines = ["<!-- Generated from SystemRDL. -->", ""]
+    lines += [f"# {registers.get_property('name')}", "", registers.get_property("desc") or "", ""]
     lines += ["| offset | register | |", "|---:|---|---|"]
     for reg in _registers(registers):
         lines.append(f"| {reg.absolute_address:#04x} | `{reg.get_rel_path(registers)}` | {_title(reg)} |")
