@@ -15,7 +15,7 @@ from .axi_lite import AxiLite, AxiLiteSlave
 
 _PROPERTIES = {
     *("name", "desc", "encode", "regwidth", "accesswidth", "sw", "hw", "reset", "precedence"),
-    *("onwrite", "singlepulse", "counter", "incrwidth", "hwclr", "next", "we"),
+    *("onwrite", "woclr", "singlepulse", "counter", "incrwidth", "hwclr", "next", "we"),
     *("intr", "intr type", "stickybit", "enable"),
 }
 """What `RegisterFile` makes hardware of, or what makes none."""

@@ -440,3 +440,16 @@ def test_driver_says_what_it_does_not_take() -> None:
         driver.write("control.mode", 8)
     with pytest.raises(ValueError, match=r"error 'fire': known are short_frame, "):
         driver.clear_errors(["fire"])
+
+
+def test_page_of_the_driver_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(ptychopress.__file__).parent / "docs" / "driver.md").read_text()
+    device, use = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    compile(device, "driver.md", "exec")
+    bus = ModelBus()
+    bus.inputs["status.idle"] = 1
+    bus.happens(live__frames__count_incr=1, errors__bad_mode=1)
+    exec(use, {"bus": bus})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("72 (<Mode.RAW") and lines[1] == "1 0 set()"
+    assert bus.model.outputs()["control.mode"] == Mode.RICE
