@@ -33,8 +33,8 @@ class RiceEncoder(wiring.Component):
     `longest` <= 8 * `octets` * J / P, which says that the largest vector leaves in the clocks of a block. Otherwise
     the input waits while a longer one leaves.
     Latency: depends on the codes, as words are pushed out by what follows; the final word of a frame comes at most
-    `latency` clocks after its last beat. Stalls: an output that waits stops all of it, and the input in the same clock
-    if there is no room left.
+    `latency` clocks after its last beat, while the output is ready. Stalls: an output that waits stops what is before
+    it, and the input in the same clock once there is no room left. Area: ``benchmarks/rice.py --area``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class RiceEncoder(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from the last beat of a frame to the final word, at most, while the output is ready."""
+        """Clocks from the last beat of a frame to its final word, at most, if no vector makes the input wait."""
         pieces = -(-self.longest // (8 * self.octets))
         # Collected, decided, held; formed, perhaps behind a run of zero blocks; packed.
         return 3 + 2 * self.rice.block // self.lanes + Former.stages + self._packer.latency + pieces
