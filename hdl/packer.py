@@ -74,8 +74,11 @@ class BitPacker(wiring.Component):
         m.d.comb += [advance.eq(~self.o.valid | self.o.ready), piece.ready.eq(advance)]
 
         # How many bits wait; at the end of a frame as many as if the last word had been filled up.
-        fill, ended, end_bits = Signal(range(word_bits + 1)), Signal(), Signal(range(word_bits + 1), reset_less=True)
-        total, push = Signal(range(2 * word_bits + 1)), Signal()
+        fill = Signal(range(word_bits + 1))
+        ended = Signal()
+        end_bits = Signal.like(fill, reset_less=True)
+        total = Signal(range(2 * word_bits + 1))
+        push = Signal()
         rest = Signal.like(fill)
         size = Mux(piece.valid, piece.p.size, 0)
         m.d.comb += [
@@ -89,8 +92,11 @@ class BitPacker(wiring.Component):
             m.d.sync += [fill.eq(Mux(end, word_bits, rest)), ended.eq(end), end_bits.eq(rest)]
 
         # First clock: bits that count, and where they go.
-        bits, place = Signal(piece_bits, reset_less=True), Signal.like(fill, reset_less=True)
-        used, pushes, final = Signal(), Signal(), Signal(reset_less=True)
+        bits = Signal(piece_bits, reset_less=True)
+        place = Signal.like(fill, reset_less=True)
+        used = Signal()
+        pushes = Signal()
+        final = Signal(reset_less=True)
         octets = Signal(range(self.octets + 1), reset_less=True)
         with m.If(advance):
             m.d.sync += [
@@ -104,8 +110,10 @@ class BitPacker(wiring.Component):
 
         # Second: there they are, in this word and the next.
         placed = Signal(word_bits + piece_bits, reset_less=True)
-        used_2, pushes_2 = Signal(), Signal()
-        final_2, octets_2 = Signal.like(final, reset_less=True), Signal.like(octets, reset_less=True)
+        used_2 = Signal()
+        pushes_2 = Signal()
+        final_2 = Signal(reset_less=True)
+        octets_2 = Signal.like(octets, reset_less=True)
         with m.If(advance):
             m.d.sync += [
                 placed.eq(bits << place),
@@ -117,7 +125,8 @@ class BitPacker(wiring.Component):
 
         # Third: with what was there before.
         held = Signal(word_bits)
-        word, carried = Signal(word_bits), Signal(word_bits)
+        word = Signal(word_bits)
+        carried = Signal(word_bits)
         m.d.comb += Cat(word, carried).eq(Mux(used_2, placed, 0) | held)
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(pushes_2), held.eq(Mux(pushes_2, carried, word))]
@@ -160,7 +169,8 @@ class ChunkCutter(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        held, chunk = Signal(), Signal(self.i.p.shape(), reset_less=True)
+        held = Signal()
+        chunk = Signal(self.i.p.shape(), reset_less=True)
         more = chunk.size > self.piece_bits
         m.d.comb += [
             self.i.ready.eq(~held | (self.o.ready & ~more)),

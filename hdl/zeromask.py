@@ -156,7 +156,8 @@ class BeatCollector(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         beats = GROUP // self.lanes
-        complete, place = Signal(), Signal(range(beats))
+        complete = Signal()
+        place = Signal(range(beats))
         group = Signal(self.o.p.shape(), reset_less=True)
         end = self.i.p.last | (place == beats - 1)
         m.d.comb += [self.i.ready.eq(~complete | self.o.ready), self.o.valid.eq(complete), self.o.p.eq(group)]

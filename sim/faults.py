@@ -42,6 +42,7 @@ class Saboteur(wiring.Component):
             *("codebook", "lanes", "latency", "input_bits", "preload", "method", "fraction_bits", "level_bits"),
             *("format", "columns", "beats", "phases", "frame_clocks", "encoder", "projector"),
             *("rice", "octets", "longest"),
+            *("packer", "chunk_bits", "msb_first", "value_bits", "code_bits", "last_values"),
         ):
             if hasattr(block, name):
                 setattr(self, name, getattr(block, name))
