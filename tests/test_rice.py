@@ -19,7 +19,7 @@ from ptychopress.sim.rice_faults import FAULTS
 from ptychopress.sim.run import REGRESSIONS, Simulator, run_bench
 
 SEED = 20261126
-QUICK = ("rice-cell", "rice-block-a-beat", "rice-narrow")
+QUICK = ("rice-cell", "rice-block-a-beat")
 QUICK_FAULTS = ("lowest split", "next unseen", "half rate")
 
 
