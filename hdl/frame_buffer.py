@@ -89,7 +89,9 @@ class FrameBuffer(wiring.Component):
         m.submodules.queue = queue = SyncFIFOBuffered(width=WHOLE_FRAME.size, depth=self.frames + 1)
         m.submodules.memory = memory = self.memory(8 * self.octets, self.depth)
 
-        taken, written, read_out = Signal(), Signal(), Signal()
+        taken = Signal()
+        written = Signal()
+        read_out = Signal()
         m.d.comb += [
             self.i.ready.eq((self.level != self.depth) & queue.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
@@ -107,7 +109,8 @@ class FrameBuffer(wiring.Component):
             memory.write_enable.eq(written),
         ]
 
-        length, whole = Signal(32), Signal(WHOLE_FRAME)
+        length = Signal(32)
+        whole = Signal(WHOLE_FRAME)
         with m.If(taken):
             m.d.sync += length.eq(Mux(self.i.p.last, 0, length + self.i.p.size))
         m.d.comb += [
@@ -132,7 +135,8 @@ class FrameBuffer(wiring.Component):
     def _read(self, m: Module, memory: Any, written: Value, read_out: Value) -> None:
         """Fetch words ahead: as many as can be on their way or wait, so that the memory's latency costs no clock."""
         places = 1 << (memory.latency + 1).bit_length()
-        stored, claimed = Signal.like(self.level), Signal(range(places + 1))
+        stored = Signal.like(self.level)
+        claimed = Signal(range(places + 1))
         fetch = Signal()
         m.d.comb += [fetch.eq((stored != 0) & (claimed != places)), memory.address.eq(self._counter(m, "read", fetch))]
         m.d.sync += [stored.eq(stored + written - fetch), claimed.eq(claimed + fetch - read_out)]
@@ -143,7 +147,9 @@ class FrameBuffer(wiring.Component):
             m.d.sync += held.eq(arrived)
             arrived = held
         waiting = Array(Signal(8 * self.octets, name=f"waiting_{k}", reset_less=True) for k in range(places))
-        put, get, there = Signal(range(places)), Signal(range(places)), Signal(range(places + 1))
+        put = Signal(range(places))
+        get = Signal(range(places))
+        there = Signal(range(places + 1))
         with m.If(arrived):
             m.d.sync += [waiting[put].eq(memory.data), put.eq(put + 1)]
         with m.If(read_out):

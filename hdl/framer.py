@@ -55,8 +55,11 @@ class Framer(wiring.Component):
         octets, headers = self.octets, HEADER_OCTETS // self.octets
         header = self._header()
 
-        # A word in a register; the CRC follows it in a register of its own.
-        word, full, first, closing = Signal(8 * octets, reset_less=True), Signal(), Signal(), Signal()
+        # What is offered: the register, or the CRC of what was offered before.
+        register = Signal(8 * octets, reset_less=True)
+        full = Signal()
+        first = Signal()
+        closing = Signal()
         advance = Signal()
         m.d.comb += advance.eq(~full | self.o.ready)
 
@@ -67,7 +70,7 @@ class Framer(wiring.Component):
         with m.If(advance):
             with m.If(place != headers):
                 m.d.sync += [
-                    word.eq(header.word_select(place, 8 * octets)),
+                    register.eq(header.word_select(place, 8 * octets)),
                     Cat(full, first, closing).eq(Cat(self.frame.valid, place == 0, Const(0, 1))),
                     place.eq(place + self.frame.valid),
                     left.eq(words),
@@ -75,7 +78,7 @@ class Framer(wiring.Component):
             with m.Elif(left != 0):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [
-                    word.eq(self.i.p),
+                    register.eq(self.i.p),
                     Cat(full, first, closing).eq(Cat(self.i.valid, Const(0, 2))),
                     left.eq(left - self.i.valid),
                 ]
@@ -85,10 +88,10 @@ class Framer(wiring.Component):
 
         m.submodules.crc = crc = Crc32(octets)
         m.d.comb += [
-            crc.word.eq(word),
+            crc.word.eq(register),
             crc.start.eq(first),
             crc.valid.eq(full & ~closing & self.o.ready),
-            Value.cast(self.o.p.octets).eq(Mux(closing, crc.crc, word)),
+            Value.cast(self.o.p.octets).eq(Mux(closing, crc.crc, register)),
             self.o.p.size.eq(Mux(closing, CRC_OCTETS, octets)),
             self.o.p.last.eq(closing),
             self.o.valid.eq(full),

@@ -571,6 +571,11 @@ class Decoder:
         self._buffer = bytearray()
         self._needed = 0
 
+    @property
+    def held(self) -> int:
+        """Octets that wait for what follows them."""
+        return len(self._buffer)
+
     def feed(self, octets: bytes | bytearray | memoryview) -> list[Result]:
         """Take the next octets of a stream, any number of them; return what they complete."""
         self._buffer += octets
@@ -586,7 +591,8 @@ class Decoder:
         self.statistics.octets += len(datagram)
         header = None
         try:
-            header = self._header(bytes(datagram[:HEADER_OCTETS]))
+            header = Header.unpack(bytes(datagram[:HEADER_OCTETS]))
+            self._expect(header)
             if len(datagram) != header.packet_octets:
                 raise ValueError(f"packet of {len(datagram)} octets, expected {header.packet_octets}")
             return self._packet(header, memoryview(datagram))
@@ -618,7 +624,8 @@ class Decoder:
         header, needed = None, HEADER_OCTETS
         try:
             if len(view) >= needed:
-                header = self._header(bytes(view[:HEADER_OCTETS]))
+                header = Header.unpack(bytes(view[:HEADER_OCTETS]))
+                self._expect(header)
                 needed = header.packet_octets
                 if len(view) >= needed:
                     results += self._packet(header, view[:needed])
@@ -632,14 +639,12 @@ class Decoder:
             self.statistics.skipped += len(MAGIC)
             return len(MAGIC)
 
-    def _header(self, octets: bytes) -> Header:
-        """Header that is possible; ValueError if it is not."""
-        header = Header.unpack(octets)
+    def _expect(self, header: Header) -> None:
+        """Raise ValueError for a header that no packet of this core has."""
         if self._sizes is not None and header.sizes != self._sizes:
             raise ValueError("packet header: sizes of another core")
         if header.length > self.largest or header.length not in header.sizes.lengths[header.mode]:
             raise ValueError(f"packet header: length {header.length} in mode {header.mode.label}")
-        return header
 
     def _packet(self, header: Header, view: memoryview) -> list[Result]:
         """Results of a packet; ValueError if its CRC is wrong."""
