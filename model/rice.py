@@ -53,7 +53,7 @@ class RiceFormat:
 
     References
     ----------
-    CCSDS 121.0-B-3, Lossless Data Compression (2020), section 3 and 5.
+    CCSDS 121.0-B-3, Lossless Data Compression (2020).
     """
 
     width: int
