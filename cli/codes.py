@@ -60,7 +60,8 @@ def compress_codes(
             )
             _keep_geometry(target, frames)
             start = 0
-            for counts in frames.pieces(max(1, _PIECE_BYTES // (2 * frames.shape[0] * frames.shape[1]))):
+            step = max(1, _PIECE_BYTES // (2 * writer.rows * frames.shape[0] * frames.shape[1])) * writer.rows
+            for counts in frames.pieces(step):
                 saturated = np.count_nonzero(counts >= book.edges[-1], axis=(1, 2))
                 codes, *others = (encode(counts, saturated) for encode in encodes)
                 for other in others:

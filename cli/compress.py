@@ -13,6 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..model.attributes import put
 from ..model.code_file import Lossless
 from ..model.quantise import Compressor
 from ..model.weights import load, write
@@ -162,7 +163,8 @@ def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> di
     """Write all but the results; return the data sets that wait for them."""
     size = compressor.projection.format
     digest = write(target.create_group(WEIGHTS), compressor)
-    target.attrs.update(
+    put(
+        target,
         {
             "format": FORMAT,
             "version": VERSION,
@@ -171,7 +173,7 @@ def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> di
             "source_path": frames.name,
             "frame_shape": list(frames.shape),
             "weights_sha256": digest,
-        }
+        },
     )
     dtype = np.dtype(np.int16 if size.output_bits <= 16 else np.int32)
     rows = max(1, _CHUNK_BYTES // (dtype.itemsize * size.components))
@@ -189,7 +191,7 @@ def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> di
     for name, (shape, kind, chunks) in shapes.items():
         # Checksums: a changed byte is an error when it is read.
         data[name] = target.create_dataset(name, shape, kind, chunks=chunks, fletcher32=True)
-        data[name].attrs["long_name"] = meanings[name]
+        put(data[name], {"long_name": meanings[name]})
     return data
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..model import code_file
+from ..model.attributes import get, put
 from ..model.code_file import CodeFile
 from ..model.lookup import look_up
 from ..model.quantise import Compressor
@@ -77,7 +78,7 @@ def decompress(
                 data.attrs.update({"long_name": "intensity", "units": "photon"})
             else:
                 data = create_cxi(target, geometry, dtype.value)
-            target.attrs.update({"program": f"ptychopress {__version__}", **source.told})
+            put(target, {"program": f"ptychopress {__version__}", **source.told})
             invalid, value = (source.mask, np.nan) if geometry is None else (geometry.mask, 0)
             for part, intensities in source.pieces:
                 if invalid is not None:
@@ -122,8 +123,8 @@ def _opened(path: Path, method: Method | None, dtype: Type) -> Iterator[_Source]
     if _format(path) == code_file.FORMAT:
         with CodeFile.open(path) as codes:
             levels = codes.decode_levels((method or Method.MIDPOINT).value).astype(dtype.value)
-            told = {name: codes.file.attrs[name] for name in ("source", "source_path")}
-            told |= {"codes_sha256": codes.file.attrs["sha256"], "method": (method or Method.MIDPOINT).value}
+            told = {name: get(codes.file, name) for name in ("source", "source_path")}
+            told |= {"codes_sha256": get(codes.file, "sha256"), "method": (method or Method.MIDPOINT).value}
             pieces = ((part, look_up(levels, piece)) for part, piece in codes.pieces(_PIECE_BYTES // 8))
             yield _Source(codes.count, codes.shape, codes.mask, kept_geometry(codes), told, pieces)
         return
@@ -131,7 +132,7 @@ def _opened(path: Path, method: Method | None, dtype: Type) -> Iterator[_Source]
     with open_coefficients(path) as source:
         compressor = load(path, WEIGHTS)
         coefficients = read_coefficients(path, source, compressor)
-        told = {name: source.attrs[name] for name in ("source", "source_path", "weights_sha256")}
+        told = {name: get(source, name) for name in ("source", "source_path", "weights_sha256")}
         pieces = _expanded(path, coefficients, compressor)
         yield _Source(len(coefficients), compressor.frame_shape, compressor.mask, None, told, pieces)
 
@@ -140,7 +141,7 @@ def _format(path: Path) -> Any:
     """Attribute `format` of an HDF5 file, None if it has none; what is no HDF5 file is for the reader to refuse."""
     try:
         with h5py.File(path, "r") as file:
-            return file.attrs.get("format")
+            return get(file, "format")
     except Exception:  # whatever the library makes of changed bytes
         return None
 
@@ -165,10 +166,10 @@ def open_coefficients(path: Path) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} is no HDF5 file, or truncated") from error
-    if file.attrs.get("format") != FORMAT:
+    if get(file, "format") != FORMAT:
         raise ValueError(f"{path} is HDF5 but holds no coefficients: its attribute 'format' is not '{FORMAT}'")
-    if file.attrs.get("version") != VERSION:
-        raise ValueError(f"{path} is of version {file.attrs.get('version')}: this program reads version {VERSION}")
+    if get(file, "version") != VERSION:
+        raise ValueError(f"{path} is of version {get(file, 'version')}: this program reads version {VERSION}")
     return file
 
 
@@ -192,6 +193,6 @@ def read_coefficients(path: Path, file: h5py.File, compressor: Compressor) -> An
     for name in ("source", "source_path", "weights_sha256"):
         if name not in file.attrs:
             raise ValueError(f"{path} is damaged: it has no attribute {name!r}")
-    if file.attrs["weights_sha256"] != file[WEIGHTS].attrs["sha256"]:
+    if get(file, "weights_sha256") != get(file[WEIGHTS], "sha256"):
         raise ValueError(f"{path} is damaged: its weights are not those that it was compressed with")
     return data

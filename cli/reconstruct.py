@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from .. import __version__
+from ..model.attributes import get
 from ..model.codebook import Codebook
 from ..model.weights import load
 from ..reconstruction.acquisition import Acquisition, placed
@@ -310,7 +311,7 @@ def _measured(source: _Source, loss: LossName, book: Codebook | None) -> _Measur
     compressed = False
     if h5py.is_hdf5(source.file):
         with h5py.File(source.file) as opened:
-            compressed = opened.attrs.get("format") == FORMAT
+            compressed = get(opened, "format") == FORMAT
     if compressed:
         if loss not in (LossName.AUTO, LossName.COEFFICIENTS):
             raise ValueError(f"--loss {loss.value}: {source.file} holds coefficients, decompress them first")

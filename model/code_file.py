@@ -32,6 +32,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from .attributes import get, plain, put
 from .codebook import Codebook, DecodeMethod
 
 FORMAT = "ptychopress codes"
@@ -86,6 +87,8 @@ class CodeWriter:
 
     Attributes
     ----------
+    rows : int
+        Frames of a chunk: write multiples of it.
     saturated : int
         Counts above the range so far.
 
@@ -112,26 +115,28 @@ class CodeWriter:
         if pixels > MAX_PIXELS:
             raise ValueError(f"frames of {shape[0]} x {shape[1]}: at most {MAX_PIXELS} pixels are taken")
         rows = 1 if lossless is Lossless.SZIP else max(1, min(count, _CHUNK_BYTES // (pixels * dtype.itemsize)))
+        self.rows = rows
         block = default_block(shape[1]) if block is None else block
         if lossless is Lossless.SZIP and pixels < block:
             raise ValueError(f"frames of {shape[0]} x {shape[1]} do not fill a block of SZIP, {block}: use no coding")
         self.data = file.create_dataset(
             DATA, (count, *shape), dtype, chunks=(rows, *shape), fletcher32=True, **_filter(lossless, block)
         )
-        self.data.attrs.update({"long_name": f"codes of {book.name}, count of code k: codebook/midpoint[k]"})
+        put(self.data, {"long_name": f"codes of {book.name}, code k stands for the count codebook/midpoint[k]"})
         self._crc32 = file.create_dataset("crc32", (count,), "<u4")
-        self._crc32.attrs["long_name"] = "CRC-32 of the codes of each frame"
+        put(self._crc32, {"long_name": "CRC-32 of the codes of each frame"})
         self._over = file.create_dataset("saturated", (count,), "<u4")
-        self._over.attrs["long_name"] = "counts of each frame above the range"
+        put(self._over, {"long_name": "counts of each frame above the range"})
         if mask.any():
             file["mask"] = mask.astype(np.uint8)
-            file["mask"].attrs["long_name"] = "1 at invalid pixels"
+            put(file["mask"], {"long_name": "1 at invalid pixels"})
         _write_codebook(file.create_group("codebook"), book)
-        file.attrs.update({"format": FORMAT, "version": VERSION, "frame_shape": list(shape), **attributes})
+        put(file, {"format": FORMAT, "version": VERSION, "frame_shape": list(shape), **attributes})
 
     def write(self, codes: NDArray[Any], saturated: NDArray[Any]) -> None:
         """Write the next frames, and how many counts of each were above the range."""
         self.data[self._start : self._start + len(codes)] = codes
+        self.data.flush()  # so that chunks lie in the file in the order of the frames, as those of `write_streams`
         self._told(codes, saturated)
 
     def write_streams(self, streams: list[bytes], codes: NDArray[Any], saturated: NDArray[Any]) -> None:
@@ -148,8 +153,9 @@ class CodeWriter:
         """Seal the file, to which nothing may be added afterwards; return its `sha256`."""
         if self._start != self.count:
             raise ValueError(f"{self._start} frames were written, expected {self.count}")
-        self.file.attrs["saturated"] = self.saturated
-        digest = self.file.attrs["sha256"] = _digest(self.file)
+        put(self.file, {"saturated": self.saturated})
+        digest = _digest(self.file)
+        put(self.file, {"sha256": digest})
         return digest
 
     def _told(self, codes: NDArray[Any], saturated: NDArray[Any]) -> None:
@@ -177,9 +183,9 @@ class CodeFile:
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path, self.file = path, file
-        if (found := file.attrs.get("format")) != FORMAT:
+        if (found := get(file, "format")) != FORMAT:
             raise _UnfitError(f"holds no codes: its attribute 'format' is {found!r}, not {FORMAT!r}")
-        if (found := file.attrs.get("version")) != VERSION:
+        if (found := get(file, "version")) != VERSION:
             raise _UnfitError(f"is of version {found}: this program reads version {VERSION}")
         data: Any = file.get(DATA)
         if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.dtype.str not in ("|u1", "<u2"):
@@ -192,7 +198,7 @@ class CodeFile:
         # Before anything that is as large as the file claims to be.
         size = path.stat().st_size
         file.visititems(lambda name, item: _require_stored(name, item, size))
-        if file.attrs.get("sha256") != _digest(file):
+        if get(file, "sha256") != _digest(file):
             raise _UnfitError("is damaged: its contents do not have the SHA-256 that it was written with")
         rows, *sides = data.chunks or (0,)
         if tuple(sides) != self.shape or (rows > 1 and rows * self.frame_bytes > _CHUNK_BYTES):
@@ -347,17 +353,17 @@ def _filters(data: h5py.Dataset) -> list[int]:
 
 def _write_codebook(group: h5py.Group, book: Codebook) -> None:
     noise = book.noise
-    group.attrs.update({"name": book.name, "count_bits": book.count_bits, "code_bits": book.code_bits})
-    group.attrs.update({"gain": noise.gain, "read_noise": noise.read_noise, "pedestal": noise.pedestal})
+    put(group, {"name": book.name, "count_bits": book.count_bits, "code_bits": book.code_bits})
+    put(group, {"gain": noise.gain, "read_noise": noise.read_noise, "pedestal": noise.pedestal})
     group["edges"] = book.edge_array.astype("<i8")
-    group["edges"].attrs.update({"long_name": "code k stands for counts edges[k] to edges[k + 1] - 1"})
+    put(group["edges"], {"long_name": "code k stands for counts edges[k] to edges[k + 1] - 1"})
     for method in _METHODS:
         try:
             levels = book.decode_levels(method)
         except ValueError:  # too many to be fitted
             continue
         group[method] = levels.astype("<f8")
-        group[method].attrs["long_name"] = f"count that each code stands for, {method}"
+        put(group[method], {"long_name": f"count that each code stands for, {method}"})
 
 
 def _require_stored(name: str, item: Any, size: int) -> None:
@@ -373,9 +379,8 @@ def _digest(file: h5py.File) -> str:
     def add(name: str, item: Any) -> None:
         digest.update(f"{name} {type(item).__name__}\n".encode())
         for key in sorted(item.attrs):
-            value = item.attrs[key]
             if (name, key) != ("/", "sha256"):
-                digest.update(f"{name} {key} {value.tolist() if hasattr(value, 'tolist') else value!r}\n".encode())
+                digest.update(f"{name} {key} {plain(item.attrs[key])!r}\n".encode())
         if isinstance(item, h5py.Dataset):
             digest.update(f"{item.dtype.str} {item.shape}\n".encode())
             if name != DATA:

@@ -33,6 +33,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from .attributes import get, plain, put
 from .codebook import Codebook
 from .projection import Projection, ProjectionFormat
 from .quantise import Compressor
@@ -98,12 +99,12 @@ def write(group: h5py.Group, compressor: Compressor) -> str:
     head = _head(compressor)
     name = compressor.transform.codebook.name if compressor.transform.codebook else None
     documents = {key: json.dumps(getattr(compressor, key)) for key in ("recipe", "report")}
-    group.attrs.update({"format": FORMAT, "version": VERSION, **head, **documents, "sha256": digest})
+    put(group, {"format": FORMAT, "version": VERSION, **head, **documents, "sha256": digest})
     for key, array in _arrays(compressor).items():
         data = group.create_dataset(key, data=array)
-        data.attrs["long_name"], data.attrs["units"] = _DATA[key]
-        if key == "edges":
-            data.attrs["name"] = name
+        put(data, dict(zip(("long_name", "units"), _DATA[key], strict=True)))
+        if name is not None and key == "edges":
+            put(data, {"name": name})
     return digest
 
 
@@ -124,11 +125,11 @@ def load(path: str | Path, group: str = "/") -> Compressor:
             file = whole.get(group)
             if not isinstance(file, h5py.Group):
                 raise _UnfitError(f"is HDF5 but has no group {group} of weights")
-            if _plain(file.attrs.get("format")) != FORMAT:
+            if get(file, "format") != FORMAT:
                 raise _UnfitError("is HDF5 but no weights file: its attribute 'format' is not 'ptychopress weights'")
-            if (version := _plain(file.attrs.get("version"))) != VERSION:
+            if (version := get(file, "version")) != VERSION:
                 raise _UnfitError(f"is a weights file of version {version}: this program reads version {VERSION}")
-            expected = _plain(file.attrs["sha256"])
+            expected = plain(file.attrs["sha256"])
             compressor = _read(file)
     except _UnfitError as error:
         raise ValueError(f"{path} {error}") from None
@@ -167,11 +168,11 @@ def _arrays(compressor: Compressor) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _read(file: h5py.Group) -> Compressor:
-    attrs = {name: _plain(value) for name, value in file.attrs.items()}
+    attrs = {name: plain(value) for name, value in file.attrs.items()}
     weights = _array(file, "weights")
     book = None
     if "edges" in file:
-        name = str(_plain(file["edges"].attrs["name"]))
+        name = str(plain(file["edges"].attrs["name"]))
         book = Codebook.from_edges(_array(file, "edges").tolist(), name=name)
     size = ProjectionFormat(
         pixels=weights.shape[1], components=weights.shape[0], **{name: int(attrs[name]) for name in _WIDTHS}
@@ -201,11 +202,6 @@ def _mask(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if (values > 1).any():
         raise ValueError(f"mask up to {values.max()}: expected 0 and 1")
     return values.astype(np.bool_)
-
-
-def _plain(value: Any) -> Any:
-    """An attribute's value as Python's own."""
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _line(error: Exception) -> str:

@@ -29,6 +29,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..model.attributes import get, put
 from .frames import read_frames, stored_mask
 from .hdf5 import Reader, opened
 from .scan import Geometry, Scan
@@ -83,7 +84,7 @@ def cxi_geometry(source: Reader, frames: int, n: int) -> Geometry:
     # Moving the probe by r turns the wave at detector pixel i by 2 pi r . basis i / (wavelength distance), and a window
     # that starts k pixels further by 2 pi k i / n; basis vectors that are not orthogonal need nothing more.
     extent = wavelength * distance / n
-    sample = source.file[str(source.find(*_TRANSLATIONS))].attrs.get(_MOVED) == "sample"
+    sample = get(source.file[str(source.find(*_TRANSLATIONS))], _MOVED) == "sample"
     positions = (-translation if sample else translation) @ basis / extent
     return Geometry(
         mask=stored_mask(source, DATA, (n, n)),
@@ -127,7 +128,7 @@ def create_cxi(file: h5py.File, geometry: Geometry, dtype: DTypeLike) -> Any:
     write_geometry(file, geometry)
     n, count = geometry.window, len(geometry.positions)
     data: Any = file.create_dataset(DATA, (count, n, n), dtype, chunks=(1, n, n))
-    data.attrs.update({"long_name": "intensity", "units": "photon"})
+    put(data, {"long_name": "intensity", "units": "photon"})
     for link, name in zip(("data", "translation"), (DATA, _TRANSLATIONS[0]), strict=True):
         file[f"entry_1/data_1/{link}"] = h5py.SoftLink(f"/{name}")
     return data
@@ -158,7 +159,7 @@ def write_geometry(group: h5py.Group, geometry: Geometry) -> None:
         items[_PROBE] = geometry.probe
     for name, value in items.items():
         group[name] = value
-    group[_TRANSLATIONS[0]].attrs[_MOVED] = "sample"
+    put(group[_TRANSLATIONS[0]], {_MOVED: "sample"})
 
 
 def _require_detector(geometry: Geometry) -> tuple[float, float, tuple[float, float]]:

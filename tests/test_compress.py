@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import ptychopress
 import pytest
+from ptychopress.model.attributes import get
 from ptychopress.model.pca import learn
 from ptychopress.model.projection import Projection
 from ptychopress.model.quantise import Compressor, quantise
@@ -80,8 +81,8 @@ def test_round_trip(counts: np.ndarray, weights: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["coefficients"][()], expected)
         np.testing.assert_array_equal(file["saturated"][()], saturated.sum(axis=1))
         np.testing.assert_array_equal(np.flatnonzero(file["clipped"][()]), [3, 11])
-        assert file.attrs["weights_sha256"] == fingerprint(compressor)
-        assert (file.attrs["source"], file.attrs["source_path"]) == ("frames.h5", DATA)
+        assert get(file, "weights_sha256") == fingerprint(compressor)
+        assert (get(file, "source"), get(file, "source_path")) == ("frames.h5", DATA)
     for kind in ("float32", "float64"):
         out = tmp_path / f"{kind}.h5"
         assert run("decompress", tmp_path / "c.h5", "--out", out, "--dtype", kind).returncode == 0
@@ -153,7 +154,7 @@ def test_with_the_scan_the_frames_are_a_complete_cxi_file(tmp_path: Path, monkey
         # As other programs find it, to whom NaN would be poison.
         assert np.argwhere(file["entry_1/instrument_1/detector_1/mask"]).tolist() == [[1, 2], [3, 4]]
         np.testing.assert_array_equal(file[DATA], found.frames)
-        assert file.attrs["source"] == "scan.cxi"
+        assert get(file, "source") == "scan.cxi"
     assert np.isfinite(found.acquisition().photons)
 
 
