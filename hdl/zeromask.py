@@ -26,7 +26,8 @@ class ZeromaskEncoder(wiring.Component):
     <= 8 * octets and a frame has a multiple of 8 pixels. A frame that ends within a group is filled up with zeros,
     which may cost as many clocks as the group lacks. Latency: `latency` clocks from the last beat of a group to the
     word that it pushes out; the final word of a frame is one clock later than that.
-    Stalls: an output that waits stops all of it and, in the same clock, the input.
+    Stalls: an output that waits stops all of it and, in the same clock, the input; with fewer than 8 lanes once a group
+    is complete.
 
     Parameters
     ----------
