@@ -32,7 +32,7 @@ class Framer(wiring.Component):
     Members
     -------
     frame : In(stream of WHOLE_FRAME)
-        Taken with the last word of its payload.
+        Taken in the clock behind the last word of its payload.
     i : In(stream of ArrayLayout(8, octets))
         Words of the payloads, the last one of each filled up with 0.
     o : Out(stream of words_beat)
@@ -63,7 +63,7 @@ class Framer(wiring.Component):
         advance = Signal()
         m.d.comb += advance.eq(~full | self.o.ready)
 
-        # Words of the packet that have gone into the register.
+        # Words of the header that have gone into the register, and words of the payload that have not.
         place = Signal(range(headers + 1))
         left = Signal(32, reset_less=True)
         words = (self.frame.p.length + octets - 1) >> (octets.bit_length() - 1)

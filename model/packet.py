@@ -549,7 +549,8 @@ class Decoder:
     config : CoreConfig, optional
         Of the core; a header with other sizes is damage.
     largest : int, optional
-        Octets of the largest payload. By default that of `config`, without one 2**24.
+        Octets of the largest payload that the sizes in a header may allow, whatever its own length, so that its values
+        are bounded too. By default that of `config`, without one 2**26.
     window : int
         Frames for which a packet may be late, 1 or more.
 
@@ -560,7 +561,7 @@ class Decoder:
 
     def __init__(self, config: CoreConfig | None = None, *, largest: int | None = None, window: int = 64) -> None:
         if largest is None:
-            largest = max(-(-config.payload_bits(mode) // 8) for mode in config.modes) if config else 1 << 24
+            largest = max(-(-config.payload_bits(mode) // 8) for mode in config.modes) if config else 1 << 26
         if largest < 1 or window < 1:
             raise ValueError(f"largest {largest} and window {window}, expected whole numbers above 0")
         self.largest = largest
@@ -643,7 +644,8 @@ class Decoder:
         """Raise ValueError for a header that no packet of this core has."""
         if self._sizes is not None and header.sizes != self._sizes:
             raise ValueError("packet header: sizes of another core")
-        if header.length > self.largest or header.length not in header.sizes.lengths[header.mode]:
+        lengths = header.sizes.lengths[header.mode]
+        if header.length not in lengths or lengths[-1] > self.largest:
             raise ValueError(f"packet header: length {header.length} in mode {header.mode.label}")
 
     def _packet(self, header: Header, view: memoryview) -> list[Result]:
