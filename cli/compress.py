@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.attributes import put
+from ..model.checksum import frame_crc32
 from ..model.code_file import Lossless
 from ..model.quantise import Compressor
 from ..model.weights import load, write
@@ -25,7 +26,7 @@ from .files import publish_file
 from .options import CodebookName, CountBits, DataPath, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 
 FORMAT = "ptychopress coefficients"
-VERSION = 1
+VERSION = 2
 WEIGHTS = "weights"
 """Group that holds a copy of the weights file."""
 
@@ -149,6 +150,7 @@ def _compress_coefficients(
                     compare(result._asdict(), other._asdict(), start)
                 for name, values in result._asdict().items():
                     data[name][part] = values
+                data["crc32"][part] = frame_crc32(result.coefficients.astype(data["coefficients"].dtype))
                 told["saturated"] += int(result.saturated.sum())
                 told["clipped_frames"] += int(result.clipped.sum())
                 start = part.stop
@@ -181,11 +183,13 @@ def _prepare(target: h5py.File, compressor: Compressor, frames: FrameFile) -> di
         "coefficients": ((frames.count, size.components), dtype, (min(rows, frames.count), size.components)),
         "saturated": ((frames.count,), np.uint32, (min(_CHUNK_BYTES // 4, frames.count),)),
         "clipped": ((frames.count,), np.uint8, (min(_CHUNK_BYTES, frames.count),)),
+        "crc32": ((frames.count,), np.uint32, (min(_CHUNK_BYTES // 4, frames.count),)),
     }
     meanings = {
         "coefficients": "coefficients of the components, for each frame",
         "saturated": "coefficients of each frame that were beyond their range",
         "clipped": "1 for a frame with a count above the range",
+        "crc32": "CRC-32 of the coefficients of each frame",
     }
     data = {}
     for name, (shape, kind, chunks) in shapes.items():

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..model import code_file
 from ..model.attributes import get, put
+from ..model.checksum import frame_crc32
 from ..model.code_file import CodeFile
 from ..model.lookup import look_up
 from ..model.quantise import Compressor
@@ -118,6 +119,17 @@ class _Source(NamedTuple):
 
 
 @contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Turn whatever HDF5 makes of changed bytes into a ValueError; errors that say what is wrong stay."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
 def _opened(path: Path, method: Method | None, dtype: Type) -> Iterator[_Source]:
     """A file of ptychopress compress, of either kind."""
     if _format(path) == code_file.FORMAT:
@@ -126,14 +138,17 @@ def _opened(path: Path, method: Method | None, dtype: Type) -> Iterator[_Source]
             told = {name: get(codes.file, name) for name in ("source", "source_path")}
             told |= {"codes_sha256": get(codes.file, "sha256"), "method": (method or Method.MIDPOINT).value}
             pieces = ((part, look_up(levels, piece)) for part, piece in codes.pieces(_PIECE_BYTES // 8))
-            yield _Source(codes.count, codes.shape, codes.mask, kept_geometry(codes), told, pieces)
+            with _sound(path):
+                geometry = kept_geometry(codes)
+            yield _Source(codes.count, codes.shape, codes.mask, geometry, told, pieces)
         return
     refuse("it is for files of codes", method=method)
     with open_coefficients(path) as source:
         compressor = load(path, WEIGHTS)
-        coefficients = read_coefficients(path, source, compressor)
-        told = {name: get(source, name) for name in ("source", "source_path", "weights_sha256")}
-        pieces = _expanded(path, coefficients, compressor)
+        with _sound(path):
+            coefficients = Coefficients(path, source, compressor)
+            told = {name: get(source, name) for name in ("source", "source_path", "weights_sha256")}
+        pieces = _expanded(coefficients, compressor)
         yield _Source(len(coefficients), compressor.frame_shape, compressor.mask, None, told, pieces)
 
 
@@ -146,16 +161,12 @@ def _format(path: Path) -> Any:
         return None
 
 
-def _expanded(path: Path, coefficients: Any, compressor: Compressor) -> Iterator[tuple[slice, NDArray[Any]]]:
+def _expanded(coefficients: "Coefficients", compressor: Compressor) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Frames of coefficients, some at a time."""
     size = max(1, _PIECE_BYTES // (8 * compressor.projection.format.pixels))
     for start in range(0, len(coefficients), size):
         part = slice(start, min(start + size, len(coefficients)))
-        try:
-            piece = coefficients[part]
-        except OSError as error:
-            raise ValueError(f"{path} is damaged: frames {start} to {part.stop - 1} cannot be read") from error
-        yield part, compressor.expand(piece)
+        yield part, compressor.expand(coefficients.read(part.start, part.stop))
 
 
 def open_coefficients(path: Path) -> h5py.File:
@@ -166,10 +177,11 @@ def open_coefficients(path: Path) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} is no HDF5 file, or truncated") from error
-    if get(file, "format") != FORMAT:
-        raise ValueError(f"{path} is HDF5 but holds no coefficients: its attribute 'format' is not '{FORMAT}'")
-    if get(file, "version") != VERSION:
-        raise ValueError(f"{path} is of version {get(file, 'version')}: this program reads version {VERSION}")
+    with _sound(path):
+        if get(file, "format") != FORMAT:
+            raise ValueError(f"{path} is HDF5 but holds no coefficients: its attribute 'format' is not '{FORMAT}'")
+        if get(file, "version") != VERSION:
+            raise ValueError(f"{path} is of version {get(file, 'version')}: this program reads version {VERSION}")
     return file
 
 
@@ -184,15 +196,58 @@ def _geometry(path: Path, frames: int, shape: tuple[int, ...], mask: NDArray[np.
     return geometry if mask is None else replace(geometry, mask=geometry.mask | mask)
 
 
-def read_coefficients(path: Path, file: h5py.File, compressor: Compressor) -> Any:
-    """Its data set of coefficients (J, S'), which fits the weights, not read yet."""
-    data: Any = file.get("coefficients")
-    components = compressor.projection.format.components
-    if not isinstance(data, h5py.Dataset) or data.ndim != 2 or data.shape[1] != components or data.dtype.kind != "i":
-        raise ValueError(f"{path} is damaged: expected integer coefficients (J, {components}), as its weights have")
-    for name in ("source", "source_path", "weights_sha256"):
-        if name not in file.attrs:
-            raise ValueError(f"{path} is damaged: it has no attribute {name!r}")
-    if get(file, "weights_sha256") != get(file[WEIGHTS], "sha256"):
-        raise ValueError(f"{path} is damaged: its weights are not those that it was compressed with")
-    return data
+class Coefficients:
+    """Coefficients in a file, checked as they are read.
+
+    Parameters
+    ----------
+    path, file
+        The file and its name.
+    compressor
+        Its weights.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit the weights, or something is missing.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, compressor: Compressor) -> None:
+        components = compressor.projection.format.components
+        data: Any = file.get("coefficients")
+        crc32: Any = file.get("crc32")
+        fits = isinstance(data, h5py.Dataset) and data.dtype.str in ("<i2", "<i4") and data.chunks is not None
+        if not (fits and data.shape[1:] == (components,)):
+            raise ValueError(f"{path} is damaged: expected integer coefficients (J, {components}), as its weights have")
+        if not isinstance(crc32, h5py.Dataset) or (crc32.dtype.str, crc32.shape) != ("<u4", data.shape[:1]):
+            raise ValueError(f"{path} is damaged: expected crc32 ({len(data)},)")
+        if max(data.shape[0], data.chunks[0]) * components * data.dtype.itemsize > 2 * path.stat().st_size:
+            raise ValueError(f"{path} is damaged: it claims {len(data)} frames, more than it has room for")
+        for name in ("source", "source_path", "weights_sha256"):
+            if name not in file.attrs:
+                raise ValueError(f"{path} is damaged: it has no attribute {name!r}")
+        if get(file, "weights_sha256") != get(file[WEIGHTS], "sha256"):
+            raise ValueError(f"{path} is damaged: its weights are not those that it was compressed with")
+        self.path, self.data, self._crc32 = path, data, crc32[()]
+
+    def __len__(self) -> int:
+        return len(self._crc32)
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Coefficients of some frames.
+
+        Raises
+        ------
+        ValueError
+            If they are not what was written, naming the frames.
+        """
+        stop = len(self) if stop is None else min(stop, len(self))
+        try:
+            found = self.data[start:stop]
+        except OSError as error:
+            raise ValueError(f"{self.path} is damaged: frames {start} to {stop - 1} cannot be read") from error
+        wrong = frame_crc32(found) != self._crc32[start:stop]
+        if wrong.any():
+            frame = start + int(np.argmax(wrong))
+            raise ValueError(f"{self.path} is damaged: frame {frame} does not have the CRC-32 that it was written with")
+        return found

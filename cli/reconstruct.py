@@ -23,7 +23,7 @@ from ..reconstruction.scan_files import Names, read_geometry, read_scan
 from ..reconstruction.start import mean_photons, with_modes, with_room
 from .compress import FORMAT, WEIGHTS
 from .console import console, progress_bar
-from .decompress import open_coefficients, read_coefficients
+from .decompress import Coefficients, open_coefficients
 from .files import publish_file
 from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook, refuse
 
@@ -351,7 +351,7 @@ def _from_coefficients(source: _Source) -> _Measured:
 
     with open_coefficients(source.file) as opened:
         compressor = load(source.file, WEIGHTS)
-        coefficients = read_coefficients(source.file, opened, compressor)[()]
+        coefficients = Coefficients(source.file, opened, compressor).read()
         told = {name: int(opened.attrs.get(name, 0)) for name in ("saturated", "clipped_frames")}
     if told["saturated"] or told["clipped_frames"]:
         _note(

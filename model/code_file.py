@@ -21,7 +21,6 @@ With plain h5py, ``file["codebook/midpoint"][()][file["codes"][k]]`` are the cou
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -33,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attributes import get, plain, put
+from .checksum import fletcher32, frame_crc32
 from .codebook import Codebook, DecodeMethod
 
 FORMAT = "ptychopress codes"
@@ -160,7 +160,7 @@ class CodeWriter:
 
     def _told(self, codes: NDArray[Any], saturated: NDArray[Any]) -> None:
         part = slice(self._start, self._start + len(codes))
-        self._crc32[part] = _crc32(codes.astype(self.data.dtype, copy=False))
+        self._crc32[part] = frame_crc32(codes.astype(self.data.dtype, copy=False))
         self._over[part] = saturated
         self.saturated += int(np.sum(saturated))
         self._start = part.stop
@@ -254,7 +254,7 @@ class CodeFile:
             raise ValueError(
                 f"{self.path} is damaged: frames {start} to {stop - 1} cannot be read: {' '.join(str(error).split())}"
             ) from error
-        wrong = _crc32(codes) != self._crc32[start:stop]
+        wrong = frame_crc32(codes) != self._crc32[start:stop]
         if wrong.any():
             raise ValueError(
                 f"{self.path} is damaged: frame {start + int(np.argmax(wrong))} does not have the CRC-32 that it was"
@@ -302,17 +302,6 @@ def szip_chunk(stream: bytes, octets: bytes) -> tuple[bytes, int]:
     skipped = len(stream) > len(octets)
     coded = octets if skipped else len(octets).to_bytes(4, "little") + stream
     return coded + fletcher32(coded).to_bytes(4, "little"), int(skipped)
-
-
-def fletcher32(octets: bytes) -> int:
-    """HDF5's checksum: Fletcher-32 of big-endian words of 16 bit, an odd octet filled up with 0 behind it."""
-    words = np.frombuffer(octets + bytes(len(octets) % 2), ">u2").astype(np.int64)
-    if not words.any():
-        return 0
-    sums = words.sum(), (words * (np.arange(len(words), 0, -1) % 0xFFFF)).sum()
-    # Carries are added back in: no sum is 0 but that of nothing.
-    low, high = ((int(value) - 1) % 0xFFFF + 1 for value in sums)
-    return high << 16 | low
 
 
 class _UnfitError(Exception):
@@ -389,8 +378,3 @@ def _digest(file: h5py.File) -> str:
     add("/", file)
     file.visititems(add)
     return digest.hexdigest()
-
-
-def _crc32(codes: NDArray[Any]) -> NDArray[np.uint32]:
-    """CRC-32 of the octets of each frame."""
-    return np.array([zlib.crc32(frame) for frame in np.ascontiguousarray(codes)], np.uint32)

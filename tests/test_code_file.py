@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from ptychopress.model import code_file
 from ptychopress.model.attributes import put
-from ptychopress.model.code_file import CodeFile, CodeWriter, Lossless, default_block, fletcher32, szip_chunk
+from ptychopress.model.checksum import fletcher32
+from ptychopress.model.code_file import CodeFile, CodeWriter, Lossless, default_block, szip_chunk
 from ptychopress.model.codebook import Codebook
 
 RNG = np.random.default_rng(11)

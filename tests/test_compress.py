@@ -296,7 +296,7 @@ def fewer_columns(path: Path) -> None:
 
 def newer_version(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file.attrs["version"] = 2
+        file.attrs["version"] = 3
 
 
 def truncated(path: Path) -> None:
@@ -315,7 +315,7 @@ def not_hdf5(path: Path) -> None:
         (other_weights, "not those that it was compressed with"),
         (lost_weights, "no group weights"),
         (fewer_columns, "expected integer coefficients (J, 3)"),
-        (newer_version, "is of version 2"),
+        (newer_version, "is of version 3"),
         (truncated, "truncated"),
         (not_hdf5, "no HDF5 file"),
     ],
