@@ -84,7 +84,7 @@ class Core:
             return zeromask.encode(values, bits), flags
         if mode == Mode.RICE:
             rice = RiceFormat(width=config.frame.width, code_bits=bits, block=config.output.rice_block)
-            shape = config.frame.height, config.frame.width
+            shape = (1, config.frame.height, config.frame.width)
             return rice.encode(values.reshape(shape))[0], flags
         if mode.projects:
             values, saturated = self._projection.project(values)

@@ -311,6 +311,19 @@ async def full_rate(dut: Any, mode: str) -> None:
     assert not late, f"the input waited: {len(late)} of {len(clocks)} beats came late"
 
 
+def _all_pairs(rng: np.random.Generator) -> list[tuple[Mode, str]]:
+    """Modes and ends of frames: every mode after every mode, every end after every end, every end in every mode."""
+
+    def walk(values: Sequence[Any], count: int) -> list[Any]:
+        pairs = [(a, b) for a in values for b in values]
+        rounds = [rng.permutation(len(pairs)) for _ in range(-(-count // len(pairs)))]
+        return [value for order in rounds for k in order for value in pairs[k]]
+
+    count = max(len(ENDS), len(CONFIG.modes)) ** 2
+    both = list(zip(walk(CONFIG.modes, count), walk(ENDS, count), strict=False))
+    return both + [(mode, end) for mode in CONFIG.modes for end in ENDS if (mode, end) not in both]
+
+
 @cocotb.test()
 async def mixed(dut: Any) -> None:
     """A new mode with each frame, good frames and bad ones, with and without marked starts, at every pace."""
@@ -320,9 +333,7 @@ async def mixed(dut: Any) -> None:
     COVERAGE.declare("end after end", [(a, b) for a in ENDS for b in ENDS])
     before, end = CONFIG.modes[0], "whole"
     sent: list[Sent] = []
-    kinds = [(mode, end) for mode in CONFIG.modes for end in ENDS]
-    for k in range(6 * len(kinds)):
-        mode, kind = kinds[int(bench.rng.integers(len(kinds)))]
+    for k, (mode, kind) in enumerate(_all_pairs(bench.rng)):
         if k % 8 == 0:
             bench.pixels.pauses(PAUSES[str(bench.rng.choice(MATRIX))])
             bench.sink.pauses(PAUSES[str(bench.rng.choice(MATRIX))])
@@ -403,6 +414,7 @@ async def drop_when_full(dut: Any) -> None:
             bench.send(mode)
         await bench.run(CONFIG.frame.beats * PHASES * (room + lost) + 400)
         assert len(bench.pixels.taken) == (room + lost) * CONFIG.frame.beats, "the input stalled"
+        bench.sink.pauses(PAUSES["never"])
         await bench.expect(kept)
         await bench.expect([bench.send(mode, flags=Flag.DROPPED), bench.send(mode)])
         counters = await bench.counters()
