@@ -45,7 +45,8 @@ class DetectorCompressor(wiring.Component):
     Members
     -------
     aclk, aresetn (or areset) : In(1)
-        Clock, and synchronous reset. After it the core has no weights, and no codebook but a preloaded one.
+        Clock, and synchronous reset. After it the core has no weights; and no codebook if it can be changed, unless it
+        was preloaded: then the last one that was whole.
     s_axis_tdata, s_axis_tuser, s_axis_tlast, s_axis_tvalid, s_axis_tready
         Counts, each in whole bytes, lane 0 lowest. tuser marks the first beat of a frame; it may be tied to 0.
     m_axis_tdata, m_axis_tkeep, m_axis_tlast, m_axis_tvalid, m_axis_tready

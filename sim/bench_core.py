@@ -48,7 +48,17 @@ class Sent:
 
 
 class CoreBench:
-    """The core with sources, sink, and a master on its bus."""
+    """The core with sources, sink, and a master on its bus.
+
+    Attributes
+    ----------
+    begin, beats : int
+        Beats of pixels sent before the last frame, and with it.
+    codebook : Codebook or None
+        Loaded last, in this or another test: where memories have initial values a table outlives a reset.
+    """
+
+    codebook: Codebook | None = None
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -96,8 +106,9 @@ class CoreBench:
         for port in (self.sink, self.b, self.r):
             port.forget()
         self._in_reset(False)
-        self.model = Core(CONFIG)
+        self.model = Core(CONFIG, codebook=self.codebook if CONFIG.encoder.preload else None)
         self.number, self.after_reset = 0, True
+        self.begin = self.beats = 0
         if "thresholds" in self.tables and not CONFIG.encoder.preload:
             await self.load("thresholds", CONFIG.codebook.thresholds())
         if "weights" in self.tables:
@@ -203,6 +214,7 @@ class CoreBench:
         book = Codebook.from_edges([0, *inner.tolist(), top])
         await self.load("thresholds", book.thresholds(CONFIG.codebook.code_bits))
         self.model = replace(self.model, codebook=book)
+        CoreBench.codebook = book
 
     # Frames.
 
@@ -233,6 +245,7 @@ class CoreBench:
         }.get(end, beats)
         counts = self.draw(length * lanes)
         tdata = pack(counts.reshape(-1, lanes).astype(np.int64), CONFIG.frame.count_bits, self.rng)
+        self.begin, self.beats = self.beats, self.beats + length
         lasts = [*repeat(0, length - 1), int(end != "no last")]
         self.pixels.send(zip(tdata, lasts, [int(start), *repeat(0, length - 1)], strict=True))
         flags |= Flag.FIRST if self.after_reset else Flag.NONE
@@ -273,6 +286,7 @@ class CoreBench:
                     f" {one.packet[place : place + 8].hex(' ')} of {len(one.packet)}"
                 )
         clocks = self.pixels.clocks.copy()
+        self.beats = 0
         for port in (self.pixels, self.sink):
             port.taken.clear()
             port.clocks.clear()
@@ -345,13 +359,12 @@ async def mixed(dut: Any) -> None:
         await bench.set(mode)
         # What has no last beat ends where the next frame's start is marked.
         sent.append(bench.send(mode, kind, start=end == "no last" or bool(bench.rng.integers(2))))
-        beats = len(bench.pixels.taken)
         COVERAGE.hit("mode after mode", [(before.label, mode.label)])
         COVERAGE.hit("end", [(mode.label, kind)])
         COVERAGE.hit("end after end", [(end, kind)])
         before, end = mode, kind
         # The mode may change as soon as the frame has begun.
-        await bench.until(lambda beats=beats: len(bench.pixels.taken) > beats, PATIENCE, "a frame's first beat")
+        await bench.until(lambda: len(bench.pixels.taken) > bench.begin, PATIENCE, "a frame's first beat")
     await bench.expect(sent)
     counters = await bench.counters()
     flags = [Flag(int.from_bytes(one.packet[6:8], "little")) for one in sent]
@@ -387,7 +400,7 @@ async def stalled_for_ever(dut: Any) -> None:
         bench.sink.pauses(PAUSES["always"])
         await bench.step()
         sent = [bench.send(mode) for _ in range(CONFIG.output.buffer_frames + 30)]
-        await bench.run(CONFIG.frame.beats * PHASES * 6 + 400)
+        await bench.run(CONFIG.frame.beats * PHASES * 25 + 400)
         before = len(bench.pixels.taken)
         await bench.run(CONFIG.frame.beats * PHASES + 100)
         assert len(bench.pixels.taken) == before, "the input goes on for ever"
