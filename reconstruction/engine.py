@@ -22,6 +22,9 @@ from .acquisition import Acquisition
 from .forward import ObjectKind, Ptychography
 from .losses import AmplitudeLoss, Loss
 
+_POSITIONS_START = 0.1
+"""Share of the steps after which positions start to move: before it there is no image that could tell where they are."""
+
 Progress = Callable[[int, int, float], None]
 """Called after every epoch with the epochs done, the epochs in all and the epoch's loss."""
 
@@ -62,7 +65,7 @@ def reconstruct(
     refine_probe: bool = False,
     probe_learning_rate: float = 1e-2,
     refine_positions: bool = False,
-    position_learning_rate: float = 3e-2,
+    position_learning_rate: float = 0.5,
     device: str = "cpu",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
@@ -99,7 +102,7 @@ def reconstruct(
     refine_positions
         Whether the positions are unknowns too. They start to move after a tenth of the steps.
     position_learning_rate
-        Adam's step for them, in object pixels.
+        Share of a Gauss-Newton step that a frame's position moves by, each time that its batch comes: 0 to 1.
     device
         "cpu", or a device of PyTorch such as "cuda".
     checkpoint
@@ -139,12 +142,9 @@ def reconstruct(
             refine_positions=refine_positions,
         ).to(device)
         loss = loss.to(device)
-        # Unknowns, the learning rate of each, and the fraction of the steps after which it begins to change.
-        unknowns = [(model.object_values, learning_rate, 0.0)]
+        unknowns = [(model.object_values, learning_rate)]
         if refine_probe:
-            unknowns.append((model.probe_values, probe_learning_rate, 0.0))
-        if refine_positions:
-            unknowns.append((model.shifts, position_learning_rate, 0.1))
+            unknowns.append((model.probe_values, probe_learning_rate))
         # The gradient of a lit pixel is of order 1 (see `unit`): eps leaves pixels a thousand times darker alone.
         groups = [{"params": [values]} for values, *_ in unknowns]
         adam = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-3, fused=True)
@@ -170,12 +170,14 @@ def reconstruct(
                 index = torch.from_numpy(chosen).to(device)
                 intensity = model(index)
                 value, gradient = loss.evaluate(intensity.detach(), index)
-                adam.zero_grad()
+                model.zero_grad()
                 intensity.backward(gradient.mul_(scale))
                 done = (epoch * batches + batch) / (epochs * batches)
-                for group, (_, rate, begin) in zip(adam.param_groups, unknowns, strict=True):
-                    group["lr"] = rate * _rate(done) if done >= begin else 0.0
+                for group, (_, rate) in zip(adam.param_groups, unknowns, strict=True):
+                    group["lr"] = rate * _rate(done)
                 adam.step()
+                if refine_positions and done >= _POSITIONS_START:
+                    model.move(index, position_learning_rate * _rate(done) / scale)
                 total += value.item()
             losses.append(total / loss.size)
             if kept is not None:

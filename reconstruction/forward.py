@@ -119,6 +119,24 @@ class Ptychography(torch.nn.Module):
         intensity: torch.Tensor = Intensity.apply(self.transmission, probe, corners)  # type: ignore[assignment]
         return intensity
 
+    @torch.no_grad()
+    def move(self, index: torch.Tensor, share: float) -> None:
+        """Move the frames `index` by `share` of a Gauss-Newton step, at most half a pixel.
+
+        `shifts.grad` is that of a deviance, twice that of a likelihood. What a frame tells of its own position along an
+        axis is nearly 2 sum |p do/dx|^2: moved alone the probe changes no intensity, what changes is the object in it,
+        and of a change of a wave about half is along the wave, which is what intensities show. To this comes 1, for
+        positions that are known to a pixel.
+        """
+        assert self.shifts.grad is not None
+        obj, n = self.transmission, self.probe_values.shape[1]
+        slopes = torch.stack([obj.roll(-1, axis) - obj.roll(1, axis) for axis in (0, 1)]).abs().square() / 4
+        light = self.probe.abs().square().sum(dim=0)
+        corners = (self._corners[j] for j in index.tolist())
+        told = torch.stack([(slopes[:, r : r + n, c : c + n] * light).sum(dim=(1, 2)) for r, c in corners])
+        step = (self.shifts.grad[index] * (-share / 2) / (1 + 2 * told)).clamp_(-0.5, 0.5)
+        self.shifts.index_add_(0, index, step)
+
     @property
     def transmission(self) -> torch.Tensor:
         """The object, complex64 (rows, columns)."""
