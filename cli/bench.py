@@ -13,11 +13,14 @@ import typer
 from rich.table import Table
 
 from .. import __version__
+from .bench_codec import codec
 from .console import console, progress_bar
 from .files import publish
 from .options import JsonOutput
 
 bench = typer.Typer(help="Measure this package beside others that do the same, in one run on this machine.")
+
+bench.command()(codec)
 
 TOLERANCE = 1.02
 """A final error up to so many times the best rival's counts as its equal."""

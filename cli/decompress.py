@@ -216,12 +216,17 @@ class Coefficients:
         components = compressor.projection.format.components
         data: Any = file.get("coefficients")
         crc32: Any = file.get("crc32")
-        fits = isinstance(data, h5py.Dataset) and data.dtype.str in ("<i2", "<i4") and data.chunks is not None
-        if not (fits and data.shape[1:] == (components,)):
+        size = file.id.get_filesize()
+        if (
+            not isinstance(data, h5py.Dataset)
+            or data.dtype.str not in ("<i2", "<i4")
+            or data.shape[1:] != (components,)
+        ):
             raise ValueError(f"{path} is damaged: expected integer coefficients (J, {components}), as its weights have")
         if not isinstance(crc32, h5py.Dataset) or (crc32.dtype.str, crc32.shape) != ("<u4", data.shape[:1]):
             raise ValueError(f"{path} is damaged: expected crc32 ({len(data)},)")
-        if max(data.shape[0], data.chunks[0]) * components * data.dtype.itemsize > 2 * path.stat().st_size:
+        rows = max(len(data), *(data.chunks or (0,)))
+        if rows * components * data.dtype.itemsize > 2 * size:
             raise ValueError(f"{path} is damaged: it claims {len(data)} frames, more than it has room for")
         for name in ("source", "source_path", "weights_sha256"):
             if name not in file.attrs:

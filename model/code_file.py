@@ -6,7 +6,7 @@ Attributes of the root: `format` ("ptychopress codes"), `version`, `frame_shape`
 writer was handed, and `sha256`. Data sets:
 
 ==================  ===============  =====================================================================
-codes               uint8 or uint16  (J, rows, columns), 0 at invalid pixels; Fletcher-32 behind the coding
+codes               uint8 or uint16  (J, rows, columns), 0 at invalid pixels; with Fletcher-32, but for LZ4
 crc32               uint32           (J,), CRC-32 of the codes of a frame, row by row, little-endian
 saturated           uint32           (J,), counts of a frame above the range
 mask                uint8            (rows, columns), 1 at invalid pixels; only if there are any
@@ -120,7 +120,7 @@ class CodeWriter:
         if lossless is Lossless.SZIP and pixels < block:
             raise ValueError(f"frames of {shape[0]} x {shape[1]} do not fill a block of SZIP, {block}: use no coding")
         self.data = file.create_dataset(
-            DATA, (count, *shape), dtype, chunks=(rows, *shape), fletcher32=True, **_filter(lossless, block)
+            DATA, (count, *shape), dtype, chunks=(rows, *shape), **_filters(lossless, block)
         )
         put(self.data, {"long_name": f"codes of {book.name}, code k stands for the count codebook/midpoint[k]"})
         self._crc32 = file.create_dataset("crc32", (count,), "<u4")
@@ -195,9 +195,6 @@ class CodeFile:
         self.shape = (shape[0], shape[1])
         if 0 in data.shape or shape[0] * shape[1] > MAX_PIXELS:
             raise _UnfitError(f"is damaged: codes {data.shape}, expected frames of 1 to {MAX_PIXELS} pixels")
-        # Before anything that is as large as the file claims to be.
-        size = path.stat().st_size
-        file.visititems(lambda name, item: _require_stored(name, item, size))
         if get(file, "sha256") != _digest(file):
             raise _UnfitError("is damaged: its contents do not have the SHA-256 that it was written with")
         rows, *sides = data.chunks or (0,)
@@ -205,7 +202,7 @@ class CodeFile:
             raise _UnfitError(f"is damaged: chunks {data.chunks} of codes {data.shape}")
         if data.id.get_num_chunks() != -(-self.count // rows):
             raise _UnfitError("is damaged: chunks of codes are missing")
-        if _BITSHUFFLE in _filters(data):
+        if _BITSHUFFLE in _filter_numbers(data):
             _require_bitshuffle()
         parts: Any = file
         self._crc32: NDArray[np.uint32] = parts["crc32"][()]
@@ -308,10 +305,10 @@ class _UnfitError(Exception):
     """What is wrong with a file, to stand after its name."""
 
 
-def _filter(lossless: Lossless, block: int) -> dict[str, Any]:
+def _filters(lossless: Lossless, block: int) -> dict[str, Any]:
     """Arguments of `create_dataset`."""
     if lossless is Lossless.NONE:
-        return {}
+        return {"fletcher32": True}
     if lossless is Lossless.LZ4:
         _require_bitshuffle()
         return {"compression": _BITSHUFFLE, "compression_opts": (0, 2)}
@@ -323,7 +320,7 @@ def _filter(lossless: Lossless, block: int) -> dict[str, Any]:
             "this HDF5 library has no encoder of SZIP: install h5py from its wheels, which have one, or code by lz4 or"
             " none"
         )
-    return {"compression": "szip", "compression_opts": ("ec", block)}
+    return {"compression": "szip", "compression_opts": ("ec", block), "fletcher32": True}
 
 
 def _require_bitshuffle() -> None:
@@ -334,7 +331,7 @@ def _require_bitshuffle() -> None:
         raise ValueError("bitshuffle and LZ4 need HDF5's plugin: pip install hdf5plugin")
 
 
-def _filters(data: h5py.Dataset) -> list[int]:
+def _filter_numbers(data: h5py.Dataset) -> list[int]:
     """Numbers of a data set's filters."""
     pipeline = data.id.get_create_plist()
     return [pipeline.get_filter(k)[0] for k in range(pipeline.get_nfilters())]
@@ -355,24 +352,27 @@ def _write_codebook(group: h5py.Group, book: Codebook) -> None:
         put(group[method], {"long_name": f"count that each code stands for, {method}"})
 
 
-def _require_stored(name: str, item: Any, size: int) -> None:
-    """Refuse data sets beside the codes that are larger than the file, or no plain numbers."""
-    if isinstance(item, h5py.Dataset) and name != DATA and (item.dtype.kind not in "biufc" or item.nbytes > size):
-        raise _UnfitError(f"is damaged: {name} is {item.dtype} {item.shape}")
-
-
 def _digest(file: h5py.File) -> str:
-    """SHA-256, in hex, of every attribute but itself and of every data set but the codes."""
-    digest = hashlib.sha256()
+    """SHA-256, in hex, of every attribute but itself and of every data set but the codes.
+
+    Raises
+    ------
+    _UnfitError
+        For a data set that is larger than the file, which is not read, or of no plain numbers.
+    """
+    digest, size = hashlib.sha256(), file.id.get_filesize()
 
     def add(name: str, item: Any) -> None:
         digest.update(f"{name} {type(item).__name__}\n".encode())
-        for key in sorted(item.attrs):
-            if (name, key) != ("/", "sha256"):
-                digest.update(f"{name} {key} {plain(item.attrs[key])!r}\n".encode())
+        attributes = {key: plain(value) for key, value in item.attrs.items()}
+        if name == "/":
+            attributes.pop("sha256", None)
+        digest.update(f"{sorted(attributes.items())!r}\n".encode())
         if isinstance(item, h5py.Dataset):
             digest.update(f"{item.dtype.str} {item.shape}\n".encode())
             if name != DATA:
+                if item.dtype.kind not in "biufc" or item.nbytes > size:
+                    raise _UnfitError(f"is damaged: {name} is {item.dtype} {item.shape}")
                 digest.update(np.ascontiguousarray(item[()]).tobytes())
 
     add("/", file)

@@ -20,6 +20,9 @@ def test_blocks_do_not_show(dtype: str, shape: tuple[int, ...]) -> None:
     indices = rng.integers(0, min(60, np.iinfo(dtype).max), shape).astype(dtype)
     found = lookup.look_up(table, indices)
     assert (found.dtype, found.shape) == (table.dtype, shape)
+    out = np.zeros(shape, table.dtype)
+    np.testing.assert_array_equal(lookup.look_up(table, indices, out), out)
+    np.testing.assert_array_equal(found, out)
     assert found.reshape(-1).tolist() == [table[min(int(index), 49)] for index in indices.reshape(-1)]
 
 
