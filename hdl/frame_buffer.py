@@ -31,8 +31,9 @@ class FrameBuffer(wiring.Component):
 
     Throughput: a word a clock in and a word a clock out, at the same time. Latency: a frame is offered 2 clocks after
     its last beat was taken, its words 4 clocks after theirs at the earliest, whether their frame is whole or not.
-    Stalls: ``i.ready`` depends on registers only; it is low while the ring is full or the queue is. A payload larger
-    than the ring would wait for ever.
+    Stalls: ``i.ready`` depends on registers only; it is low while the ring is full or the queue is. What is fetched ahead
+    leaves the ring, so a last beat without octets behind the largest payload is taken too. A payload that is larger than
+    the ring may wait for ever.
 
     Octets beyond the payload in its last word are 0. A last beat of size 0 takes no word.
 
@@ -58,7 +59,7 @@ class FrameBuffer(wiring.Component):
         In the order in which they came.
     o : Out(stream of ArrayLayout(8, octets))
         All words of all payloads, nothing between them.
-    level : Out(below(depth + 1))
+    level : Out(below(depth + ahead + 1))
         Words that were taken and have not come out.
     room : Out(1)
         A payload of the largest size behind what was taken finds place at once.
@@ -70,6 +71,8 @@ class FrameBuffer(wiring.Component):
         self.octets = octets
         self.words = words
         self.depth = max(frames * words, 2)
+        # As many as can be on their way through the memory or wait behind it, so that its latency costs no clock.
+        self.ahead = 1 << (memory.latency + 1).bit_length()
         self.frames = frames
         self.memory = memory
         super().__init__(
@@ -78,7 +81,7 @@ class FrameBuffer(wiring.Component):
                 "descriptor": In(DESCRIPTOR),
                 "frame": Out(stream.Signature(WHOLE_FRAME)),
                 "o": Out(stream.Signature(ArrayLayout(8, octets))),
-                "level": Out(below(self.depth + 1)),
+                "level": Out(below(self.depth + self.ahead + 1)),
                 "room": Out(1),
             }
         )
@@ -92,14 +95,17 @@ class FrameBuffer(wiring.Component):
         taken = Signal()
         written = Signal()
         read_out = Signal()
+        fetch = Signal()
+        # Words in the ring.
+        stored = Signal(below(self.depth + 1))
         m.d.comb += [
-            self.i.ready.eq((self.level != self.depth) & queue.w_rdy),
+            self.i.ready.eq((stored != self.depth) & queue.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
             written.eq(taken & (self.i.p.size != 0)),
             read_out.eq(self.o.valid & self.o.ready),
             self.room.eq((self.level <= self.depth - self.words) & queue.w_rdy),
         ]
-        m.d.sync += self.level.eq(self.level + written - read_out)
+        m.d.sync += [self.level.eq(self.level + written - read_out), stored.eq(stored + written - fetch)]
 
         m.d.comb += [
             memory.write_address.eq(self._counter(m, "write", written)),
@@ -122,7 +128,7 @@ class FrameBuffer(wiring.Component):
             self.frame.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.frame.ready),
         ]
-        self._read(m, memory, written, read_out)
+        self._fetch(m, memory, stored != 0, fetch, read_out)
         return m
 
     def _counter(self, m: Module, name: str, step: Value) -> Signal:
@@ -132,14 +138,12 @@ class FrameBuffer(wiring.Component):
             m.d.sync += address.eq(Mux(address == self.depth - 1, 0, address + 1))
         return address
 
-    def _read(self, m: Module, memory: Any, written: Value, read_out: Value) -> None:
-        """Fetch words ahead: as many as can be on their way or wait, so that the memory's latency costs no clock."""
-        places = 1 << (memory.latency + 1).bit_length()
-        stored = Signal.like(self.level)
+    def _fetch(self, m: Module, memory: Any, some: Value, fetch: Signal, read_out: Value) -> None:
+        """Fetch words ahead, while there are `some` in the ring."""
+        places = self.ahead
         claimed = Signal(range(places + 1))
-        fetch = Signal()
-        m.d.comb += [fetch.eq((stored != 0) & (claimed != places)), memory.address.eq(self._counter(m, "read", fetch))]
-        m.d.sync += [stored.eq(stored + written - fetch), claimed.eq(claimed + fetch - read_out)]
+        m.d.comb += [fetch.eq(some & (claimed != places)), memory.address.eq(self._counter(m, "read", fetch))]
+        m.d.sync += claimed.eq(claimed + fetch - read_out)
 
         arrived: Value = fetch
         for stage in range(memory.latency):

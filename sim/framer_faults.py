@@ -94,7 +94,12 @@ def _ring_overrun(m: Any, buffer: Any) -> None:
 
 def _queue_overrun(m: Any, buffer: Any) -> None:
     """Payloads are taken whether the queue is full or not."""
-    m.d.comb += buffer.i.ready.eq(buffer.level != buffer.depth)
+    m.d.comb += buffer.i.ready.eq(driven(m, "stored") != buffer.depth)
+
+
+def _no_end(m: Any, buffer: Any) -> None:
+    """A ring that is full takes no last beat without octets, even if what is fetched ahead would leave room."""
+    m.d.comb += buffer.i.ready.eq((buffer.level < buffer.depth) & m.submodules.queue.w_rdy)
 
 
 def _fetched_too_far(m: Any, buffer: Any) -> None:
@@ -195,6 +200,7 @@ def _all_faults() -> dict[str, Fault]:
         "descriptor before": (_inside("FrameBuffer", _descriptor_before), "every_length", "octets differ"),
         "ring overrun": (_inside("FrameBuffer", _ring_overrun), "capacity/length=largest", "level is|capacity is"),
         "queue overrun": (_inside("FrameBuffer", _queue_overrun), "capacity/length=nothing", "capacity is"),
+        "no end": (_inside("FrameBuffer", _no_end), "capacity/length=largest", "capacity is"),
         "fetched too far": (_inside("FrameBuffer", _fetched_too_far), pauses, "octets differ|level is|came out"),
         "fetched too late": (_inside("FrameBuffer", _fetched_too_late), "throughput", "packets have gaps"),
         "queue not asked": (_inside("FrameBuffer", _queue_not_asked), "capacity/length=nothing", "room where there is"),
