@@ -31,9 +31,9 @@ class FrameBuffer(wiring.Component):
 
     Throughput: a word a clock in and a word a clock out, at the same time. Latency: a frame is offered 2 clocks after
     its last beat was taken, its words 4 clocks after theirs at the earliest, whether their frame is whole or not.
-    Stalls: ``i.ready`` depends on registers only; it is low while the ring is full or the queue is. What is fetched ahead
-    leaves the ring, so a last beat without octets behind the largest payload is taken too. A payload that is larger than
-    the ring may wait for ever.
+    Stalls: ``i.ready`` depends on registers only; it is low while the ring is full or the queue is. What is fetched
+    ahead leaves the ring, so a last beat without octets behind the largest payload is taken too. A payload that is
+    larger than the ring may wait for ever.
 
     Octets beyond the payload in its last word are 0. A last beat of size 0 takes no word.
 
