@@ -15,13 +15,13 @@ from amaranth.lib.wiring import In, Out
 from ..model.rice import SEGMENT, RiceFormat
 from .beat import bare_beat, below, chunk_beat, words_beat
 from .packer import BitPacker
-from .pipeline import delay
+from .pipeline import delay, handshake
 
 
 class RiceEncoder(wiring.Component):
     """Rice coding after CCSDS 121.0-B of whole frames, as `ptychopress.model.rice.RiceFormat.encode`.
 
-    A block of J codes goes through three stages. It is collected, while sums over its codes grow: what is left of them
+    A block of J codes goes through three parts. It is collected, while sums over its codes grow: what is left of them
     for each split, and the second extension. It is decided on: split, option, or one more block of a run of zeros. It
     is formed, P codes a clock: every fundamental sequence is a one in a vector as long as the largest block, placed by
     the sum of those before, and the low bits of the codes follow behind. A `BitPacker` makes words of the vectors.
@@ -70,18 +70,20 @@ class RiceEncoder(wiring.Component):
     def latency(self) -> int:
         """Clocks from the last beat of a frame to its final word, at most, if no vector makes the input wait."""
         pieces = -(-self.longest // (8 * self.octets))
-        # Collected, decided, held; formed, perhaps behind a run of zero blocks; packed.
-        return 3 + 2 * self.rice.block // self.lanes + Former.stages + self._packer.latency + pieces
+        # Collected, chosen, judged, held; formed, perhaps behind a run of zero blocks; packed.
+        return 4 + 2 * self.rice.block // self.lanes + Former.stages + self._packer.latency + pieces
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.collector = collector = Collector(self.rice, self.lanes)
         m.submodules.chooser = chooser = Chooser(self.rice)
+        m.submodules.judge = judge = Judge(self.rice)
         m.submodules.former = former = Former(self.rice, self.lanes, self.longest)
         m.submodules.packer = self._packer
         wiring.connect(m, wiring.flipped(self.i), collector.i)
         wiring.connect(m, collector.o, chooser.i)
-        wiring.connect(m, chooser.o, former.i)
+        wiring.connect(m, chooser.o, judge.i)
+        wiring.connect(m, judge.o, former.i)
         wiring.connect(m, former.o, self._packer.i)
         wiring.connect(m, self._packer.o, wiring.flipped(self.o))
         return m
@@ -119,6 +121,26 @@ def _block_beat(rice: RiceFormat) -> StructLayout:
             "sums": ArrayLayout(rice.code_bits + _depth(rice), len(_splits(rice))),
             "pairs": 2 * _depth(rice),
             "boundary": 1,
+            "last": 1,
+        }
+    )
+
+
+def _split_beat(rice: RiceFormat) -> StructLayout:
+    """A block, its best split and the length of that.
+
+    pairs, few : its second extension, and whether that is right
+    zeros, run : a run of zero blocks, and its fundamental sequence
+    """
+    return StructLayout(
+        {
+            "codes": ArrayLayout(rice.code_bits, rice.block),
+            "split": below(len(_splits(rice))),
+            "length": rice.code_bits + _depth(rice) + 1,
+            "pairs": 2 * _depth(rice),
+            "few": 1,
+            "zeros": 1,
+            "run": below(SEGMENT),
             "last": 1,
         }
     )
@@ -196,14 +218,14 @@ class Collector(wiring.Component):
 
 
 class Chooser(wiring.Component):
-    """Blocks in, what is to be sent of them out: nothing of a zero block unless its run ends with it.
+    """Blocks in, what there is to be sent of them out, with the best split: of a zero block only the run that it ends.
 
     A block a clock. A zero block waits for the next, which decides whether the run goes on.
     """
 
     def __init__(self, rice: RiceFormat) -> None:
         self.rice = rice
-        super().__init__({"i": In(stream.Signature(_block_beat(rice))), "o": Out(stream.Signature(_choice_beat(rice)))})
+        super().__init__({"i": In(stream.Signature(_block_beat(rice))), "o": Out(stream.Signature(_split_beat(rice)))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -216,6 +238,7 @@ class Chooser(wiring.Component):
         held = Signal()
         block = Signal(self.i.p.shape(), reset_less=True)
         zero = Signal(reset_less=True)
+        few = Signal(reset_less=True)
         falls = Signal(len(splits) - 1, reset_less=True)
         stays = Signal.like(falls)
         with m.If(self.i.ready):
@@ -223,6 +246,7 @@ class Chooser(wiring.Component):
                 held.eq(self.i.valid),
                 block.eq(self.i.p),
                 zero.eq(sums[0] == 0),
+                few.eq(sums[0] < size),
                 *(length.eq(sums[k] + size * (k + 1)) for k, length in enumerate(lengths)),
                 falls.eq(Cat(low > high + size for low, high in pairwise(sums))),
                 stays.eq(Cat(low >= high + size for low, high in pairwise(sums))),
@@ -233,31 +257,19 @@ class Chooser(wiring.Component):
         larger = Signal(len(splits) - 1)
         m.d.comb += larger.eq(falls | (stays & before))
         chosen = Cat(Const(1, 1), larger) & ~Cat(larger, Const(0, 1))
-        split = Signal(self.o.p.split.shape())
-        length = Signal.like(lengths[0])
-        m.d.comb += [
-            split.eq(reduce(or_, (Mux(chosen[k], k, 0) for k in splits))),
-            length.eq(reduce(or_, (Mux(chosen[k], lengths[k], 0) for k in splits))),
-        ]
-        largest = size * rice.sample_bits
-        whole = length >= largest if _may_be_whole(rice) else Const(0)
-        extended = block.pairs + (1 + size // 2)
-        paired = (lengths[0] < 2 * size) & (extended <= length)
-
         run = Signal(below(SEGMENT))
         silent = zero & ~block.boundary & (sums[0] == 0)
         decided = held & (~zero | block.boundary | self.i.valid)
-        sequence = Mux(run < 4, run, Mux(block.boundary, 4, run + 1))
         m.d.comb += [
             self.o.valid.eq(decided & ~silent),
             self.i.ready.eq(~held | (decided & (silent | self.o.ready))),
             self.o.p.codes.eq(block.codes),
-            self.o.p.split.eq(Mux(zero | paired | whole, 0, split)),
-            self.o.p.whole.eq(~zero & whole),
-            self.o.p.paired.eq(~zero & paired),
+            self.o.p.split.eq(reduce(or_, (Mux(chosen[k], k, 0) for k in splits))),
+            self.o.p.length.eq(reduce(or_, (Mux(chosen[k], lengths[k], 0) for k in splits))),
+            self.o.p.pairs.eq(block.pairs),
+            self.o.p.few.eq(few),
             self.o.p.zeros.eq(zero),
-            self.o.p.run.eq(sequence),
-            self.o.p.size.eq(Mux(zero, 2 + sequence, Mux(whole, largest, Mux(paired, extended, length)))),
+            self.o.p.run.eq(Mux(run < 4, run, Mux(block.boundary, 4, run + 1))),
             self.o.p.last.eq(block.last),
         ]
         with m.If(held & self.i.ready):
@@ -265,6 +277,37 @@ class Chooser(wiring.Component):
                 run.eq(Mux(silent, run + 1, 0)),
                 before.eq(Mux(block.last, 0, Mux(zero, before, larger))),
             ]
+        return m
+
+
+class Judge(wiring.Component):
+    """Best split in, option out. A block a clock, latency 1 clock."""
+
+    def __init__(self, rice: RiceFormat) -> None:
+        self.rice = rice
+        super().__init__({"i": In(stream.Signature(_split_beat(rice))), "o": Out(stream.Signature(_choice_beat(rice)))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        advance = handshake(m, self.i, self.o, 1)
+        block = Signal(self.i.p.shape(), reset_less=True)
+        with m.If(advance):
+            m.d.sync += block.eq(self.i.p)
+        largest = self.rice.block * self.rice.sample_bits
+        extended = block.pairs + (1 + self.rice.block // 2)
+        whole = ~block.zeros & (block.length >= largest) if _may_be_whole(self.rice) else Const(0)
+        paired = ~block.zeros & block.few & (extended <= block.length)
+        size = Mux(whole, largest, Mux(paired, extended, block.length))
+        m.d.comb += [
+            self.o.p.codes.eq(block.codes),
+            self.o.p.split.eq(Mux(block.zeros | paired | whole, 0, block.split)),
+            self.o.p.whole.eq(whole),
+            self.o.p.paired.eq(paired),
+            self.o.p.zeros.eq(block.zeros),
+            self.o.p.run.eq(block.run),
+            self.o.p.size.eq(Mux(block.zeros, 2 + block.run, size)),
+            self.o.p.last.eq(block.last),
+        ]
         return m
 
 

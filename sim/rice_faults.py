@@ -82,7 +82,7 @@ def _rest_counted(m: Any, chooser: Any) -> None:
     """A run of zero blocks up to the end of a row is coded by its length."""
     run = driven(m, "run")
     with m.If(driven(m, "zero") & (run >= 4)):
-        m.d.comb += [chooser.o.p.run.eq(run + 1), chooser.o.p.size.eq(run + 3)]
+        m.d.comb += chooser.o.p.run.eq(run + 1)
 
 
 def _next_unseen(m: Any, chooser: Any) -> None:
