@@ -36,7 +36,9 @@ LABELS = [mode.label for mode in CONFIG.modes]
 PHASES = -(-CONFIG.projection.components // CONFIG.projector.columns) if CONFIG.projects else 1
 """Clocks of a beat in modes that project."""
 PATIENCE = 4000 + 200 * CONFIG.frame.beats * PHASES
-ENDS = ("whole", "short", "one beat", "long", "no last")
+ENDS = ("whole", "short", "one beat", "long", "no last", "broken off")
+UNMARKED = ENDS[-2:]
+"""Without a last beat; the next frame's start tells where they end."""
 
 
 @dataclass(frozen=True)
@@ -207,14 +209,22 @@ class CoreBench:
         await self.load("weights", projection.words(CONFIG.frame.lanes))
         self.model = replace(self.model, projection=projection)
 
-    async def new_thresholds(self) -> None:
-        """Load another codebook of no more codes."""
+    def draw_codebook(self) -> Codebook:
+        """Random codebook of as many codes."""
         top, codes = 1 << CONFIG.codebook.count_bits, 1 << CONFIG.codebook.code_bits
         inner = np.sort(self.rng.choice(np.arange(1, top), codes - 1, replace=False))
-        book = Codebook.from_edges([0, *inner.tolist(), top])
-        await self.load("thresholds", book.thresholds(CONFIG.codebook.code_bits))
+        return Codebook.from_edges([0, *inner.tolist(), top])
+
+    def in_force(self, book: Codebook) -> None:
+        """Frames that are sent from now on are encoded by this codebook."""
         self.model = replace(self.model, codebook=book)
         CoreBench.codebook = book
+
+    async def new_thresholds(self) -> None:
+        """Load another codebook."""
+        book = self.draw_codebook()
+        await self.load("thresholds", book.thresholds(CONFIG.codebook.code_bits))
+        self.in_force(book)
 
     # Frames.
 
@@ -239,17 +249,18 @@ class CoreBench:
         """Send a frame that ends in one of `ENDS`; return what must come of it."""
         lanes, beats = CONFIG.frame.lanes, CONFIG.frame.beats
         length = {
-            "short": int(self.rng.integers(1, beats)) if beats > 1 else 1,
+            "short": int(self.rng.integers(1, beats)),
+            "broken off": int(self.rng.integers(1, beats)),
             "one beat": 1,
             "long": beats + int(self.rng.integers(1, 2 * beats)),
         }.get(end, beats)
         counts = self.draw(length * lanes)
         tdata = pack(counts.reshape(-1, lanes).astype(np.int64), CONFIG.frame.count_bits, self.rng)
         self.begin, self.beats = self.beats, self.beats + length
-        lasts = [*repeat(0, length - 1), int(end != "no last")]
+        lasts = [*repeat(0, length - 1), int(end not in UNMARKED)]
         self.pixels.send(zip(tdata, lasts, [int(start), *repeat(0, length - 1)], strict=True))
         flags |= Flag.FIRST if self.after_reset else Flag.NONE
-        packet = self.model.packet(counts, mode, number=self.number, flags=flags, whole=end != "no last")
+        packet = self.model.packet(counts, mode, number=self.number, flags=flags, whole=end not in UNMARKED)
         self.number, self.after_reset = self.number + 1, False
         return Sent(mode, packet.pack())
 
@@ -335,7 +346,8 @@ def _all_pairs(rng: np.random.Generator) -> list[tuple[Mode, str]]:
 
     count = max(len(ENDS), len(CONFIG.modes)) ** 2
     both = list(zip(walk(CONFIG.modes, count), walk(ENDS, count), strict=False))
-    return both + [(mode, end) for mode in CONFIG.modes for end in ENDS if (mode, end) not in both]
+    both += [(mode, end) for mode in CONFIG.modes for end in ENDS if (mode, end) not in both]
+    return [*both, (CONFIG.modes[0], "whole")]
 
 
 @cocotb.test()
@@ -358,7 +370,7 @@ async def mixed(dut: Any) -> None:
             await bench.new_weights()
         await bench.set(mode)
         # What has no last beat ends where the next frame's start is marked.
-        sent.append(bench.send(mode, kind, start=end == "no last" or bool(bench.rng.integers(2))))
+        sent.append(bench.send(mode, kind, start=end in UNMARKED or bool(bench.rng.integers(2))))
         COVERAGE.hit("mode after mode", [(before.label, mode.label)])
         COVERAGE.hit("end", [(mode.label, kind)])
         COVERAGE.hit("end after end", [(end, kind)])
@@ -459,6 +471,32 @@ async def switched_off(dut: Any) -> None:
     sent = [bench.send(mode)]
     bench.number = 0
     await bench.expect([*sent, bench.send(mode)])
+
+
+@cocotb.test(skip=not CONFIG.encoder.reloadable)
+async def codebook_waits(dut: Any) -> None:
+    """A codebook whose last word comes in the middle of a frame is in force from the next one on."""
+    bench = await CoreBench(dut).start()
+    mode = next(mode for mode in CONFIG.modes if mode not in (Mode.RAW, Mode.COUNT_COEFFICIENTS))
+    await bench.set(mode)
+    source = bench.tables["thresholds"]
+    for clocks in (1, 3, CONFIG.frame.beats // 2):
+        bench.pixels.pauses(PAUSES["always"])
+        sent, book = [bench.send(mode)], bench.draw_codebook()
+        beats = bench.words("thresholds", book.thresholds(CONFIG.codebook.code_bits))
+        source.send(beats[:-1])
+        done = len(source.taken) + len(beats) - 1
+        await bench.until(lambda done=done: len(source.taken) == done, PATIENCE, "all words but one")
+        bench.pixels.pauses(PAUSES["never"])
+        await bench.run(1 + clocks)
+        bench.pixels.pauses(PAUSES["always"])
+        source.send(beats[-1:])
+        await bench.run(20)
+        assert (await bench.read("status"))["thresholds_loading"], "the last word was taken in the middle of a frame"
+        bench.in_force(book)
+        sent.append(bench.send(mode))
+        bench.pixels.pauses(PAUSES["never"])
+        await bench.expect(sent)
 
 
 @cocotb.test(skip=not (CONFIG.projects or CONFIG.encoder.reloadable))

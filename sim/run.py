@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
@@ -35,7 +36,7 @@ from ..hdl.rice import RiceEncoder
 from ..hdl.verilog import verilog_text
 from ..hdl.zeromask import ZeromaskEncoder
 from ..model.codebook import Codebook, DecodeMethod
-from ..model.config import CoreConfig
+from ..model.config import CoreConfig, Mode
 from ..model.packet import Sizes
 from ..model.projection import ProjectionFormat
 from ..model.registers import core_registers
@@ -240,6 +241,32 @@ def _books() -> dict[str, Codebook]:
     return {book.name: book for book in books}
 
 
+SMALL_CORES: dict[str, dict[str, Any]] = {
+    "core-raw": {"frame": {"height": 2, "width": 16, "lanes": 2, "count_bits": 12}, "output": {"modes": ["raw"]}},
+    "core-all-modes": {
+        "frame": {"height": 4, "width": 16, "lanes": 2, "count_bits": 12},
+        "encoder": {"codebook": "argonne-10to7"},
+        "projector": {"components": 5, "columns": 2},
+        "output": {"modes": [mode.label for mode in Mode]},
+    },
+    "core-reloadable": {
+        "frame": {"height": 4, "width": 8, "lanes": 1, "count_bits": 8},
+        "encoder": {"reloadable": True},
+        "projector": {"components": 3, "columns": 3},
+        "output": {"modes": [mode.label for mode in Mode], "buffer_frames": 3},
+    },
+    "core-for-asic": {
+        "frame": {"height": 4, "width": 16, "lanes": 4, "count_bits": 10},
+        "encoder": {"codebook": "nearest-sqrt", "reloadable": True, "preload": False},
+        "projector": {"components": 4, "columns": 4, "output_bits": 12},
+        "output": {"modes": ["codes", "rice", "code-coefficients"], "rice_block": 16},
+        "protect": False,
+        "reset_active_low": False,
+    },
+}
+"""Configurations whose benches take a minute or so."""
+
+
 def _all_regressions() -> dict[str, Regression]:
     books = _books()
     a, b, c, argonne = (books[name] for name in ("sqrt-a", "sqrt-b", "sqrt-c", "argonne-10to7"))
@@ -251,7 +278,11 @@ def _all_regressions() -> dict[str, Regression]:
     def wide(*code_bits: int) -> tuple[Codebook, ...]:
         return tuple(book for book in books.values() if book.count_bits == 14 and book.code_bits in code_bits)
 
-    return {
+    cores = {
+        name: Regression("core", partial(DetectorCompressor, CoreConfig.from_dict(values)))
+        for name, values in SMALL_CORES.items()
+    }
+    return cores | {
         "shift-a": Regression("encoder", lambda: ShiftEncoder(a, lanes=16), (), counts),
         "shift-b": Regression("encoder", lambda: ShiftEncoder(b, lanes=16)),
         "shift-c": Regression("encoder", lambda: ShiftEncoder(c, lanes=16), (), counts),
@@ -472,7 +503,7 @@ def _rice_regressions() -> dict[str, Regression]:
 
 def describe(block: Any) -> str:
     """Say what a block is, in a few words."""
-    if isinstance(block, DetectorCompressor):
+    if hasattr(block, "packetizer"):
         frame = block.config.frame
         modes = ", ".join(block.config.output.modes)
         return f"{type(block).__name__}({frame.height} x {frame.width}, {frame.lanes} lanes; {modes})"
@@ -518,13 +549,13 @@ def _tool_environment(simulator: Simulator) -> dict[str, str]:
 
 
 def _top(block: Any) -> Any:
-    if isinstance(block, DetectorCompressor):
+    if hasattr(block, "packetizer"):
         return block
     return FlatTop(block) if hasattr(block, "registers") or hasattr(block, "packets") else AxiStreamTop(block)
 
 
 def _settings(block: Any, tables: Sequence[Codebook], coverage: Path) -> Settings:
-    if isinstance(block, DetectorCompressor):
+    if hasattr(block, "packetizer"):
         return Settings(core=block.config.to_dict(), coverage=str(coverage))
     if hasattr(block, "rice"):
         return Settings(
