@@ -145,21 +145,21 @@ def _crc_beat_dirty(m: Any, framer: Any) -> None:
 
 def _tables_swapped(m: Any, port: Any) -> None:
     """The identifiers have changed places."""
-    descriptor = port.packetizer.descriptor
+    descriptor = port.inner.descriptor
     bus = DESCRIPTOR(port.s_axis_tdata[-DESCRIPTOR.size :])
     m.d.comb += [descriptor.codebook.eq(bus.weights), descriptor.weights.eq(bus.codebook)]
 
 
 def _idle_between(m: Any, port: Any) -> None:
     """A clock is idle behind every packet."""
-    pause, o = Signal(), port.packetizer.o
+    pause, o = Signal(), port.inner.o
     m.d.sync += pause.eq(port.sending)
     m.d.comb += [port.m_axis_tvalid.eq(o.valid & ~pause), o.ready.eq(port.m_axis_tready & ~pause)]
 
 
 def _latency_more(m: Any, port: Any) -> None:
     """Everything comes out one clock late."""
-    o, full = port.packetizer.o, Signal()
+    o, full = port.inner.o, Signal()
     beat = Signal(len(Value.cast(o.p)))
     m.d.comb += [
         o.ready.eq(~full | port.m_axis_tready),
@@ -180,14 +180,14 @@ def _word_moves(m: Any, port: Any) -> None:
     """A word that waits shows another value until it is taken."""
     waits = Signal()
     m.d.sync += waits.eq(port.m_axis_tvalid & ~port.m_axis_tready)
-    m.d.comb += port.m_axis_tdata[0].eq(Value.cast(port.packetizer.o.p.octets)[0] ^ (waits & ~port.m_axis_tready))
+    m.d.comb += port.m_axis_tdata[0].eq(Value.cast(port.inner.o.p.octets)[0] ^ (waits & ~port.m_axis_tready))
 
 
 def _valid_falls(m: Any, port: Any) -> None:
     """A word that waits hides until it is taken."""
     waits = Signal()
     m.d.sync += waits.eq(port.m_axis_tvalid & ~port.m_axis_tready)
-    m.d.comb += port.m_axis_tvalid.eq(port.packetizer.o.valid & ~(waits & ~port.m_axis_tready))
+    m.d.comb += port.m_axis_tvalid.eq(port.inner.o.valid & ~(waits & ~port.m_axis_tready))
 
 
 def _all_faults() -> dict[str, Fault]:

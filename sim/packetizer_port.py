@@ -19,7 +19,7 @@ class PacketizerPort(wiring.Component):
     """
 
     def __init__(self, packetizer: Packetizer) -> None:
-        self.packetizer = packetizer
+        self.inner = packetizer
         self.latency = packetizer.latency
         self.packets = {**asdict(packetizer.sizes), "largest": packetizer.largest, "frames": packetizer.frames}
         octets = packetizer.octets
@@ -42,7 +42,7 @@ class PacketizerPort(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.packetizer = block = self.packetizer
+        m.submodules.inner = block = self.inner
         octets = 8 * block.octets
         m.d.comb += [
             Value.cast(block.i.p.octets).eq(self.s_axis_tdata),
