@@ -7,7 +7,7 @@ saboteur, or that overrides one detail; its attributes tell the bench of the hea
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -608,6 +608,12 @@ class Fault:
     block: Callable[[], Any]
     test: str
     message: str
+
+
+def one_a_test(faults: Mapping[str, Fault]) -> frozenset[str]:
+    """Names of some of the faults: the first for each test that has to notice any."""
+    first = {fault.test.partition("/")[0]: name for name, fault in reversed(faults.items())}
+    return frozenset(first.values())
 
 
 def _all_faults() -> dict[str, Fault]:

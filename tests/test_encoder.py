@@ -7,12 +7,13 @@ import pytest
 from ptychopress.hdl.encoder import ShiftEncoder, TableEncoder, ThresholdEncoder
 from ptychopress.model.codebook import Codebook
 from ptychopress.sim.coverage import Coverage
-from ptychopress.sim.faults import FAULTS
+from ptychopress.sim.faults import FAULTS, one_a_test
 from ptychopress.sim.run import REGRESSIONS, Simulator, run_bench
 
 ENCODERS = (ShiftEncoder, TableEncoder, ThresholdEncoder)
 BENCHES = [name for name, regression in REGRESSIONS.items() if regression.bench == "encoder"]
 ENCODER_FAULTS = [name for name, fault in FAULTS.items() if fault.bench == "encoder"]
+QUICK_FAULTS = one_a_test({name: FAULTS[name] for name in ENCODER_FAULTS})
 # Each build of Verilator takes seconds: there one fault a kind must do.
 ON_VERILATOR = ("wrong shift", "dropped beat", "tvalid falls", "no reset", "table early", "takes without a table")
 
@@ -39,7 +40,13 @@ def test_tables_change_under_other_pauses(name: str, simulator: Simulator, more:
 @pytest.mark.simulator
 @pytest.mark.parametrize(
     ("name", "simulator"),
-    [(name, "icarus") for name in ENCODER_FAULTS] + [(name, "verilator") for name in ON_VERILATOR],
+    [
+        *(
+            pytest.param(name, "icarus", marks=() if name in QUICK_FAULTS else pytest.mark.slow)
+            for name in ENCODER_FAULTS
+        ),
+        *(pytest.param(name, "verilator", marks=pytest.mark.slow) for name in ON_VERILATOR),
+    ],
     indirect=["simulator"],
 )
 def test_planted_fault_is_caught(name: str, simulator: Simulator, seed: int, tmp_path: Path) -> None:

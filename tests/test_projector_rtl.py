@@ -10,12 +10,13 @@ from ptychopress.hdl.encoder import ShiftEncoder
 from ptychopress.hdl.projector import Projector
 from ptychopress.model.codebook import Codebook
 from ptychopress.model.projection import ProjectionFormat
-from ptychopress.sim.faults import FAULTS
+from ptychopress.sim.faults import FAULTS, one_a_test
 from ptychopress.sim.run import REGRESSIONS, Simulator, run_bench
 
 SIZE = ProjectionFormat(pixels=5, components=5, input_bits=4, weight_bits=4, output_bits=6)
 BENCHES = [name for name, regression in REGRESSIONS.items() if regression.bench == "projector"]
 PROJECTOR_FAULTS = [name for name, fault in FAULTS.items() if fault.bench == "projector"]
+QUICK_FAULTS = one_a_test({name: FAULTS[name] for name in PROJECTOR_FAULTS})
 # Each build of Verilator takes seconds: there some sizes and one fault a kind must do; `ptychopress sim` runs them all.
 SIZES_ON_VERILATOR = ("projector-14x12", "projector-table-codes")
 FAULTS_ON_VERILATOR = ("old weights",)
@@ -41,7 +42,13 @@ def test_projector_equals_projection_under_any_pauses(
 @pytest.mark.simulator
 @pytest.mark.parametrize(
     ("name", "simulator"),
-    [(name, "icarus") for name in PROJECTOR_FAULTS] + [(name, "verilator") for name in FAULTS_ON_VERILATOR],
+    [
+        *(
+            pytest.param(name, "icarus", marks=() if name in QUICK_FAULTS else pytest.mark.slow)
+            for name in PROJECTOR_FAULTS
+        ),
+        *(pytest.param(name, "verilator", marks=pytest.mark.slow) for name in FAULTS_ON_VERILATOR),
+    ],
     indirect=["simulator"],
 )
 def test_planted_fault_is_caught(name: str, simulator: Simulator, seed: int, tmp_path: Path) -> None:
