@@ -79,6 +79,14 @@ class RegisterFile(wiring.Component):
         ]
         m.d.comb += self.irq.eq(Cat(raised).any())
 
+        # Signals, not expressions, which would be written out anew for each bit of a field.
+        mask, here = Signal(32), {}
+        m.d.comb += mask.eq(Cat(strobe.replicate(8) for strobe in slave.write_strobe))
+        for reg in self.registers.descendants():
+            if isinstance(reg, RegNode) and reg.has_sw_writable:
+                name = reg.get_rel_path(self.registers).replace(".", "_")
+                here[reg.get_path()] = chosen = Signal(name=f"write_{name}")
+                m.d.comb += chosen.eq(slave.write & (slave.write_address[2:] == reg.absolute_address >> 2))
         with m.Switch(slave.write_address[2:]):
             for reg in self.registers.descendants():
                 if isinstance(reg, RegNode) and reg.has_sw_writable:
@@ -96,10 +104,11 @@ class RegisterFile(wiring.Component):
                 continue
             value = values[field.get_path()]
             now = Const(0, field.width) if field.get_property("singlepulse") else value
+            written = Mux(here[field.parent.get_path()], mask, 0) if field.is_sw_writable else Const(0, 32)
             if field.get_property("precedence") is PrecedenceType.hw:
-                now = self._hardware(field, _software(field, now, slave), values)
+                now = self._hardware(field, _software(field, now, slave.write_data, written), values)
             else:
-                now = _software(field, self._hardware(field, now, values), slave)
+                now = _software(field, self._hardware(field, now, values), slave.write_data, written)
             m.d.sync += value.eq(now)
         return m
 
@@ -131,15 +140,13 @@ class RegisterFile(wiring.Component):
         return now
 
 
-def _software(field: FieldNode, now: Value, slave: AxiLiteSlave) -> Value:
-    """What becomes of a value by a write."""
+def _software(field: FieldNode, now: Value, data: Value, mask: Value) -> Value:
+    """What becomes of a value by a write of those bits of the register that are in the mask."""
     if not field.is_sw_writable:
         return now
-    bits = slice(field.low, field.high + 1)
-    here = slave.write & (slave.write_address[2:] == field.parent.absolute_address >> 2)
-    mask = Cat((strobe & here).replicate(8) for strobe in slave.write_strobe)[bits]
-    data = slave.write_data[bits] & mask
-    return now & ~data if field.get_property("onwrite") is OnWriteType.woclr else (now & ~mask) | data
+    mask = mask[field.low : field.high + 1]
+    ones = data[field.low : field.high + 1] & mask
+    return now & ~ones if field.get_property("onwrite") is OnWriteType.woclr else (now & ~mask) | ones
 
 
 def _members(node: AddrmapNode | RegfileNode | RegNode) -> dict[str, Any]:
