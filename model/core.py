@@ -3,6 +3,7 @@
 """Golden model of the detector core: the packet of each frame."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,8 @@ class Core:
             mode=mode,
             flags=flags | found,
             frame=number,
-            codebook=identifier(self._book.thresholds(self.config.codebook.code_bits)) if coded else 0,
-            weights=identifier(self._projection.words(self.config.frame.lanes)) if projects else 0,
+            codebook=self._codebook_identifier if coded else 0,
+            weights=self._weights_identifier if projects else 0,
         )
         return Packet.build(header, payload)
 
@@ -92,6 +93,14 @@ class Core:
             if saturated.any():
                 flags |= Flag.SATURATED
         return packer.pack(values, bits, signed=signed).tobytes(), flags
+
+    @cached_property
+    def _codebook_identifier(self) -> int:
+        return identifier(self._book.thresholds(self.config.codebook.code_bits))
+
+    @cached_property
+    def _weights_identifier(self) -> int:
+        return identifier(self._projection.words(self.config.frame.lanes))
 
     @property
     def _book(self) -> Codebook:
