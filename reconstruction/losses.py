@@ -244,7 +244,7 @@ class CoefficientLoss:
         coefficients: ArrayLike,
         source: Compressor | Components,
         *,
-        prior: float = 0.1,
+        prior: float = 0.3,
         background: float = BACKGROUND,
     ) -> None:
         sent = np.asarray(coefficients, np.float64)
