@@ -38,20 +38,18 @@ class Flag(IntFlag):
     NONE = 0
     """Nothing."""
     CLIPPED = 1
-    """A count was above the codebook's range, or the detector's."""
+    """A count was above the codebook's range."""
     SATURATED = 2
     """A coefficient was beyond its range and became its limit."""
     SHORT = 4
     """The frame ended early; what was missing counts as 0."""
     LONG = 8
     """The frame did not end with its last pixel; what followed was dropped."""
-    CORRECTED = 16
-    """A single upset of a table or of weights was corrected on the way: nothing is wrong."""
-    UNCORRECTABLE = 32
+    UNCORRECTABLE = 16
     """A table or weights were upset beyond correction: values of this frame may be wrong."""
-    DROPPED = 64
+    DROPPED = 32
     """Frames between the packet before and this one found no room and were dropped."""
-    FIRST = 128
+    FIRST = 64
     """The first packet since a reset: numbers begin anew."""
 
 

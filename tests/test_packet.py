@@ -171,7 +171,7 @@ def test_bad_sizes_are_refused(change: dict[str, int], message: str) -> None:
         (0, 0x88, "magic 88 50 54 59, expected 89 50 54 59"),
         (OFFSETS["version"], 2, "version 2, expected 1"),
         (OFFSETS["mode"], 6, "mode 6, expected 0 to 5"),
-        (OFFSETS["flags"] + 1, 1, "flags 0x100, expected 0xff at most"),
+        (OFFSETS["flags"] + 1, 1, "flags 0x100, expected 0x7f at most"),
         (OFFSETS["code_bits"], 0, "code_bits 0, expected a whole number from 1 to 16"),
         (HEADER_OCTETS - 1, 1, "its last 23 octets are not 0"),
     ],
