@@ -78,7 +78,7 @@ def test_octets_of_a_packet_are_those_of_the_page() -> None:
     )
     octets = Packet.build(header, b"\x01\x02\x03").pack()
     expected = bytes.fromhex(
-        "89505459 01 00 8400 8877665544332211 04030201 d0c0b0a0 03000000 08 0c 08 0a 1000 0200 05000000 08"
+        "89505459 01 00 4400 8877665544332211 04030201 d0c0b0a0 03000000 08 0c 08 0a 1000 0200 05000000 08"
     )
     assert octets[:41] == expected and octets[41:64] == bytes(23)
     assert octets[64:72] == b"\x01\x02\x03\x00\x00\x00\x00\x00"
