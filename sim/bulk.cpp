@@ -4,21 +4,12 @@
 // Drives a Verilated AXI4-Stream top with whole frames, one beat a clock, and collects what comes out.
 
 #include <cstdint>
-#include <cstring>
 
 #include "verilated.h"
 #include "Bulk.h"
+#include "ports.h"
 
 namespace {
-
-// Ports narrower than a machine word and wide ones alike hold their low byte first: Verilator stores words
-// of 32 bits in order, and the machine is little-endian.
-template <typename Port> void put(Port &port, const uint8_t *bytes, int64_t size) {
-    std::memcpy(static_cast<void *>(&port), bytes, size);
-}
-template <typename Port> void get(const Port &port, uint8_t *bytes, int64_t size) {
-    std::memcpy(bytes, static_cast<const void *>(&port), size);
-}
 
 // Only a block that has protected memories has the ports; for others the second form is chosen.
 template <typename Top> auto count_reports(const Top &top, int64_t *counts, int) -> decltype(top.corrected, void()) {

@@ -3,15 +3,10 @@
 """Whole data sets through the generated Verilog, compiled by Verilator and called from NumPy."""
 
 import ctypes
-import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,23 +14,13 @@ from amaranth.hdl import Value
 from numpy.typing import ArrayLike, NDArray
 
 from ..hdl.axi import AxiStreamTop, lane_bytes
-from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
+from ..hdl.verilog import verilog_text
 from ..model.projection import Projection
-from .tools import ToolError, build_once, verilator_path_environment, verilator_version
+from .verilated import from_bytes, to_bytes, verilated
 
 MODULE = "bulk_encoder"
 """Top module of what is compiled."""
 
-_DRIVER = "bulk.cpp"
-_MEMORIES = "memories"
-_LIBRARY = "libbulk.so"
-_OPTIONS = (
-    *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast"),
-    *("--no-assert", "-Wno-fatal", "--top-module", MODULE, "--prefix", "Bulk", "--Mdir", "obj", "-o", _LIBRARY),
-    *("-CFLAGS", "-O3 -fPIC", "-LDFLAGS", "-shared"),
-    # One unit: the wheel's precompiled header does not work in a build of several.
-    *("-MAKEFLAGS", "VM_PARALLEL_BUILDS=0"),
-)
 _BEATS_A_CALL = 1 << 20  # a few MB in flight; Ctrl-C is heard in between
 _STEPS_A_CALL = 1 << 19
 
@@ -281,7 +266,7 @@ class Model:
     def load(self, words: NDArray[np.int64], bits: int) -> None:
         """Load a table."""
         size = lane_bytes(bits)
-        octets = _to_bytes(words, size)
+        octets = to_bytes(words, size)
         done = self.library.load(self.handle, octets.ctypes.data, size, len(words), self._patience)
         self._check(done)
 
@@ -302,7 +287,7 @@ class Model:
         out_beats = in_beats if out_beats is None else out_beats
         if in_beats * lanes != frames.shape[1]:
             frames = np.pad(frames, ((0, 0), (0, in_beats * lanes - frames.shape[1])))
-        sent = _to_bytes(frames, self._input_bytes)
+        sent = to_bytes(frames, self._input_bytes)
         octets = np.empty((count, out_beats, columns, lane_bytes(out_bits)), np.uint8)
         user = np.empty((count, out_beats, -(-self._user_bits // 8)), np.uint8)
         clocks = self.library.run(
@@ -347,79 +332,10 @@ def compiled(verilog: str, *, memories: bool = False) -> ctypes.CDLL:
     memories : bool
         Leave the memories open to the driver, see `ptychopress.sim.upsets`; the model is slower for it.
     """
-    sources = {WAIVERS: waivers_text(), f"{MODULE}.v": verilog, _DRIVER: _resource(_DRIVER)}
-    if memories:
-        sources = {f"{_MEMORIES}.vlt": public_memories(verilog), **sources}
-        sources[f"{_MEMORIES}.cpp"] = _resource(f"{_MEMORIES}.cpp")
-    environment = verilator_path_environment()
-    key = "\0".join((*sources.values(), *_OPTIONS, verilator_version()))
-
-    def build(directory: Path) -> None:
-        for name, text in sources.items():
-            (directory / name).write_text(text)
-        done = subprocess.run(
-            ["verilator", *_OPTIONS, *sources],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            lines = (done.stderr + done.stdout).splitlines()
-            first = next((line for line in lines if "rror" in line), lines[0] if lines else "no message")
-            raise ToolError(f"Verilator could not build the model: {first.strip()}")
-
-    try:
-        library = _load(build_once("bulk", key, build))
-    except OSError:
-        # What a power cut or a full disk left in the cache: make it anew, once.
-        shutil.rmtree(build_once("bulk", key, build))
-        library = _load(build_once("bulk", key, build))
+    library = verilated(verilog, MODULE, "bulk", memories=memories)
     handle, data, number = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
-    library.create.restype = handle
-    library.destroy.argtypes = [handle]
     library.load.restype = library.run.restype = number
     library.load.argtypes = [handle, data, number, number, number]
     library.run.argtypes = [handle, *(data, number) * 3, *(number,) * 4]
     library.reports.argtypes = [handle, data]
-    if memories:
-        library.memories.restype = number
-        library.memories.argtypes = [handle, data, number]
     return library
-
-
-def public_memories(verilog: str) -> str:
-    """Verilator configuration that leaves every memory of a Verilog text open to the driver."""
-    lines, module = ["`verilator_config"], ""
-    for line in verilog.splitlines():
-        if found := re.match(r"module (\S+?)[ (;]", line):
-            module = found[1].removeprefix("\\")
-        elif found := re.match(r"\s*reg \[.*?\] (\S+) \[.*\];", line):
-            lines.append(f'public_flat_rw -module "{module}" -var "{found[1]}"')
-    return "\n".join(lines) + "\n"
-
-
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text()
-
-
-def _load(directory: Path) -> ctypes.CDLL:
-    return ctypes.CDLL(str(directory / "obj" / _LIBRARY))
-
-
-def _to_bytes(values: NDArray[Any], size: int) -> NDArray[np.uint8]:
-    """Little-endian bytes, `size` a value, contiguous."""
-    wide = np.ascontiguousarray(values, np.dtype(f"<u{1 << (size - 1).bit_length()}"))
-    octets = wide.view(np.uint8).reshape(*values.shape, -1)
-    return np.ascontiguousarray(octets[..., :size])
-
-
-def from_bytes(octets: NDArray[np.uint8], *, signed: bool) -> NDArray[Any]:
-    """Values of 1 to 4 little-endian bytes each."""
-    size, kind = octets.shape[-1], "i" if signed else "u"
-    if size != 3:
-        return octets.view(f"<{kind}{size}")[..., 0]
-    wide = np.zeros((*octets.shape[:-1], 4), np.uint8)
-    wide[..., 1:] = octets
-    return wide.view(f"<{kind}4")[..., 0] >> 8

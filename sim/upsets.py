@@ -24,7 +24,8 @@ from ..hdl.projector import Projector
 from ..hdl.verilog import verilog_text
 from ..model.codebook import Codebook
 from ..model.projection import Projection
-from .bulk import MODULE, Model, compiled, from_bytes
+from .bulk import MODULE, Model, compiled
+from .verilated import from_bytes
 
 Outcome = Literal["unused", "corrected", "flagged", "silent"]
 
