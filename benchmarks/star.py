@@ -53,8 +53,6 @@ ATTEMPTS: dict[str, Point] = {
     "one training object": {"objects": 1},
     "contrast matched": {"matched": True},
     "signals and changes, weight 3": {"changes": 3.0},
-    "changes alone": {"changes": np.inf},
-    "counts": {"values": "counts"},
 }
 COMMON = (16, 55)
 """Ratios at which everything is tried; the first attempt at all."""
@@ -102,7 +100,7 @@ def learned(
 ) -> tuple[np.ndarray, Components, Acquisition]:
     """Training values, the most components that are asked for, and what they were lit by.
 
-    With `changes`, components also, or with infinity only, of what small changes of the training objects change in
+    With `changes`, components also of what small changes of the training objects change in
     their patterns, so many times as large, in units of each pixel's noise like the rest.
     """
     found = scene(data)
@@ -128,7 +126,7 @@ def learned(
             transform.mean_value(np.concatenate([*noise_free_patterns(moved, acquisition, every=every)])) - training
         )
         mean = training.mean(axis=0)
-        signals = mean + change if changes == np.inf else np.concatenate([training, mean + changes * change])
+        signals = np.concatenate([training, mean + changes * change])
     components = learn(signals, most, transform=transform, noise=pixel_noise(transform, patterns), mask=mask)
     return training, components, acquisition
 
