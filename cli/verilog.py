@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""``ptychopress verilog``: Verilog of an encoder, a decoder or a projector."""
+"""``ptychopress verilog``: Verilog of a detector core, an encoder, a decoder or a projector."""
 
 import json
 import re
@@ -17,6 +17,7 @@ from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
 from ..model.codebook import Codebook, DecodeMethod
 from .files import publish
 from .options import CodebookName, CountBits, Edges, JsonOutput, Parameters, chosen_codebook, refuse
+from .verilog_core import chosen_config, core_files
 from .verilog_projector import ProjectorOptions, Target, chosen_hardwired, chosen_projector
 
 
@@ -44,6 +45,8 @@ _TAKES = {
     Architecture.HARDWIRED: ("weights", "adders_per_stage"),
 }
 """Options of each architecture, beside those of all."""
+_CORE = ("out", "config", "clock_mhz", "as_json")
+"""Options that go with --config."""
 
 
 class Method(StrEnum):
@@ -56,6 +59,17 @@ class Method(StrEnum):
 
 def verilog(
     out: Annotated[Path, typer.Option("--out", help="Directory for the files.", metavar="DIR")],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="A whole detector core: a configuration in TOML, or cell-72, mhz-192x168, eiger-256.",
+            metavar="FILE",
+        ),
+    ] = None,
+    clock_mhz: Annotated[
+        float | None, typer.Option("--clock-mhz", help="--config: clock of the constraints, 100 by default.")
+    ] = None,
     codebook: CodebookName = None,
     count_bits: CountBits = None,
     parameter: Parameters = None,
@@ -132,12 +146,25 @@ def verilog(
     ] = None,
     as_json: JsonOutput = False,
 ) -> None:
-    """Write Verilog of an encoder, its core, a decoder or a projector, with Verilator waivers.
+    """Write Verilog of a detector core, or of one block: an encoder, a decoder or a projector.
+
+    --config writes the core with registers, constraints, files for FuseSoC and Vivado, and a bench with vectors that
+    needs only Icarus; README.md in DIR says what is what. What follows is about single blocks.
 
     A JSON file beside it holds what software needs to know: the codebook, or sizes, ports and scales of a projector;
     with --weights a third one the table to load. The top level speaks AXI4-Stream. The same options give the
     same files, byte for byte.
     """
+    if config is not None:
+        options = {name: value for name, value in locals().items() if name not in _CORE}
+        options |= {"parameter": parameter or None, "preload": preload is not None}
+        options["architecture"] = None if architecture is Architecture.AUTO else architecture
+        refuse("not for --config, which says all", **options)
+        chosen = chosen_config(config)
+        files = core_files(chosen, 100.0 if clock_mhz is None else clock_mhz)
+        _write(out, chosen.name, files, {f"{chosen.name}_{table}.hex" for table in ("thresholds", "weights")}, as_json)
+        return
+    refuse("only for --config", clock_mhz=clock_mhz)
     book = chosen_codebook(codebook, count_bits, parameter, edges)
     if architecture is Architecture.AUTO:
         architecture = Architecture.SHIFT if core or allows_shifts(book) else Architecture.THRESHOLD
@@ -192,7 +219,12 @@ def verilog(
     table = f"{module}_table.hex"
     if projector is not None and (words := projector.table()) is not None:
         files[table] = words
-    with publish(out, *{table} - files.keys()) as stage:
+    _write(out, module, files, {table}, as_json)
+
+
+def _write(out: Path, module: str, files: dict[str, str], optional: set[str], as_json: bool) -> None:
+    """Write files, remove those of `optional` that are none of them, and say so."""
+    with publish(out, *optional - files.keys()) as stage:
         for name, text in files.items():
             (stage / name).write_text(text, encoding="utf-8")
     if as_json:

@@ -31,6 +31,15 @@ def core_registers(config: CoreConfig | None = None) -> AddrmapNode:
     return compiled_registers(RDL_FILE, {} if config is None else _parameters(config))
 
 
+def rdl_text(config: CoreConfig) -> str:
+    """Text of the source, with the values that a core is built with in the place of its parameters' defaults."""
+    text = RDL_FILE.read_text(encoding="utf-8")
+    for name, value in _parameters(config).items():
+        text, count = re.subn(rf"\b{name} = 0\b", f"{name} = {value}", text)
+        assert count == 1, f"{RDL_FILE.name}: {count} defaults of {name}"
+    return text
+
+
 def compiled_registers(path: Path, parameters: Mapping[str, int]) -> AddrmapNode:
     """Register map of a file in SystemRDL.
 
