@@ -149,6 +149,8 @@ class Payloads(wiring.Component):
                     for lane, value in enumerate(values):
                         m.d.comb += source.p.values[lane].eq(value)
                     m.d.comb += source.p.last.eq(i.last)
+                    if mode.projects:
+                        m.d.comb += source.p.clipped.eq(i.clipped)
 
         for mode, block in self.blocks.items():
             if not mode.projects:
