@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-"""``ptychopress sim``: the cocotb regressions."""
+"""``ptychopress sim``: the cocotb regressions, and soaks of the compiled core."""
 
 import json
 from dataclasses import asdict
 from enum import StrEnum
 from fnmatch import fnmatch
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import console, progress_bar
-from .options import JsonOutput
+from .options import JsonOutput, refuse
+
+if TYPE_CHECKING:
+    from ..model.config import CoreConfig
 
 
 class Simulator(StrEnum):
@@ -28,6 +31,23 @@ def sim(
         typer.Option("--only", help="Runs whose name holds this text or matches this pattern.", metavar="PATTERN"),
     ] = None,
     list_runs: Annotated[bool, typer.Option("--list", help="List the runs and leave.")] = False,
+    soak: Annotated[
+        int | None,
+        typer.Option(
+            "--soak",
+            help="Instead of the benches: so many frames, good ones and bad, in any mode, through a whole core.",
+            min=1,
+            metavar="FRAMES",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="Core to soak: a name, such as cell-72, or a TOML file; a small one by default.",
+            metavar="CORE",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0)] = 1,
     as_json: JsonOutput = False,
 ) -> None:
@@ -35,6 +55,11 @@ def sim(
 
     A failed run tells its seed; the same seed repeats it.
     """
+    if soak is not None:
+        refuse("the benches' own: leave it out with --soak", only=only, list=list_runs)
+        _soak(soak, config, seed, as_json)
+        return
+    refuse("goes with --soak", config=config)
     # Here and not above: the list of runs makes every codebook.
     from ..sim.run import REGRESSIONS, require
 
@@ -62,3 +87,54 @@ def sim(
         typer.echo(f"{len(results)} runs, {tests} tests on {simulator.value}, seed {seed}: {failed} runs failed")
     if any(not result.passed for result in results.values()):
         raise typer.Exit(1)
+
+
+def _soak(frames: int, name: str | None, seed: int, as_json: bool) -> None:
+    """Frames through a compiled core, every octet compared."""
+    from ..sim.core_model import BulkCore
+    from ..sim.soak import Soak, full_rate
+
+    config = _soaked(name)
+    with progress_bar() as bars:
+        build = bars.add_task(f"compile {config.name}", total=1)
+        core = BulkCore(config)
+        bars.advance(build)
+        bar = bars.add_task("frames", total=frames)
+        with core:
+            result = Soak(core, seed).run(frames, lambda done: bars.advance(bar, done))
+            rates = {mode.label: clocks for mode, clocks in full_rate(core).items()} if result.passed else {}
+    for what in (*result.mismatches[:10], *result.complaints[:10]):
+        console.print(str(what), style="red", markup=False)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {"core": config.name, "seed": seed, "passed": result.passed, **asdict(result), "clocks_a_frame": rates},
+                indent=1,
+            )
+        )
+    else:
+        wrong = len(result.mismatches) + len(result.complaints)
+        modes = ", ".join(f"{count} {label}" for label, count in sorted(result.modes.items()))
+        bad = ", ".join(f"{count} {end}" for end, count in sorted(result.ends.items()) if end != "whole")
+        tables = ", ".join(f"{count} of {table}" for table, count in sorted(result.tables.items()))
+        typer.echo(
+            f"{config.name}: {result.frames} frames, {result.octets} octets in {result.clocks} clocks, seed {seed}:"
+            f" {wrong} mismatches\n"
+            f"modes: {modes}; {result.changes} changes\n"
+            f"not whole: {bad or 'none'}\n"
+            f"tables loaded: {tables or 'none'}"
+        )
+        for label, clocks in rates.items():
+            typer.echo(f"clocks a frame at full rate, {label}: {min(clocks)} to {max(clocks)}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def _soaked(name: str | None) -> "CoreConfig":
+    """The core of that name or file."""
+    from ..model.config import NAMED, CoreConfig
+    from ..sim.soak import SMALL
+
+    if name is None:
+        return SMALL
+    return CoreConfig.named(name) if name in NAMED or not name.endswith(".toml") else CoreConfig.read(name)

@@ -83,7 +83,7 @@ class BulkCore:
         self.config = config
         self.phases = -(-config.projector.components // config.projector.columns) if config.projects else 1
         text = core_verilog(config) if verilog is None else verilog
-        self.library = verilated(text, config.name, "core", memories=memories)
+        self.library = verilated(text, config.name, "core", optimise=1, memories=memories)
         handle, data, number = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
         for name, arguments in {
             "pauses": (number,) * 4,

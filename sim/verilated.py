@@ -22,13 +22,13 @@ _LIBRARY = "libmodel.so"
 _OPTIONS = (
     *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast"),
     *("--no-assert", "-Wno-fatal", "--Mdir", "obj", "-o", _LIBRARY),
-    *("-CFLAGS", "-O3 -fPIC", "-LDFLAGS", "-shared"),
+    *("-LDFLAGS", "-shared"),
     # One unit: the wheel's precompiled header does not work in a build of several.
     *("-MAKEFLAGS", "VM_PARALLEL_BUILDS=0"),
 )
 
 
-def verilated(verilog: str, module: str, driver: str, *, memories: bool = False) -> ctypes.CDLL:
+def verilated(verilog: str, module: str, driver: str, *, optimise: int = 3, memories: bool = False) -> ctypes.CDLL:
     """Return a driver over a compiled model of Verilog text: compiled at the first use and cached.
 
     Parameters
@@ -39,6 +39,8 @@ def verilated(verilog: str, module: str, driver: str, *, memories: bool = False)
     driver : str
         Name of a file in this package, without ".cpp". It includes the model as the class of that name with a capital,
         and has the functions ``create``, ``destroy`` and ``context``.
+    optimise : int
+        Level of the C++ compiler's optimisation: 3 takes its time with a large design.
     memories : bool
         Leave the memories open to the driver, see `ptychopress.sim.upsets`; the model is slower for it.
 
@@ -52,7 +54,8 @@ def verilated(verilog: str, module: str, driver: str, *, memories: bool = False)
         sources = {f"{_MEMORIES}.vlt": public_memories(verilog), **sources}
         sources[f"{_MEMORIES}.cpp"] = _resource(f"{_MEMORIES}.cpp")
     headers = {_PORTS: _resource(_PORTS)}
-    options = (*_OPTIONS, "--top-module", module, "--prefix", driver.capitalize())
+    flags = "-CFLAGS", f"-O{optimise} -fPIC"
+    options = (*_OPTIONS, *flags, "--top-module", module, "--prefix", driver.capitalize())
     environment = verilator_path_environment()
     key = "\0".join((*sources.values(), *headers.values(), *options, verilator_version()))
 
