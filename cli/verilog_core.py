@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 from amaranth.lib.wiring import Flow
