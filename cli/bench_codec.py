@@ -3,12 +3,11 @@
 """``ptychopress bench codec``: size and speed of codes in HDF5, beside counts in the filters that detectors use."""
 
 import json
-import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -88,8 +87,8 @@ def codec(
 ) -> None:
     """Measure encode, decode, compress and decompress on one core, beside bitshuffle with LZ4 and zstd, and gzip.
 
-    All on the same frames in memory, one after the other in each run. Rates are of processor time, in GB of 16 bit
-    counts a second. Chunks of SZIP are of one frame, all others of about 256 KB.
+    All on the same frames in memory, one after the other in each run. Rates are of processor time, summed over threads
+    if a filter has any, in GB of 16 bit counts a second. Chunks of SZIP are of one frame, all others of about 256 KB.
     """
     try:
         import hdf5plugin  # pyright: ignore[reportMissingImports]
@@ -104,8 +103,7 @@ def codec(
             "bitshuffle, zstd": dict(hdf5plugin.Bitshuffle(cname="zstd")),
             "gzip 1, shuffle": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
         }
-        with _one_core():
-            results = measure(counts, book, peers, runs)
+        results = measure(counts, book, peers, runs)
         results = {
             "format": "ptychopress-bench-codec-1",
             "version": __version__,
@@ -230,20 +228,6 @@ def _read(path: Path, name: str | None, frames: int) -> NDArray[np.uint16]:
     if counts.max() > 0xFFFF:
         raise ValueError(f"{path}: counts up to {counts.max()}, the benchmark is of counts of 16 bit")
     return counts.astype(np.uint16, copy=False)
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Stay on one core, where the system lets us choose: filters may use threads."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _write_codes(counts: NDArray[np.uint16], book: Codebook, way: Lossless) -> tuple[bytes, int]:

@@ -123,9 +123,10 @@ class CodeWriter:
             DATA, (count, *shape), dtype, chunks=(rows, *shape), **_filters(lossless, block)
         )
         put(self.data, {"long_name": f"codes of {book.name}, code k stands for the count codebook/midpoint[k]"})
-        self._crc32 = file.create_dataset("crc32", (count,), "<u4")
+        # Written at once, so that they have their place in the file before the first chunk.
+        self._crc32 = file.create_dataset("crc32", data=np.zeros(count, "<u4"))
         put(self._crc32, {"long_name": "CRC-32 of the codes of each frame"})
-        self._over = file.create_dataset("saturated", (count,), "<u4")
+        self._over = file.create_dataset("saturated", data=np.zeros(count, "<u4"))
         put(self._over, {"long_name": "counts of each frame above the range"})
         if mask.any():
             file["mask"] = mask.astype(np.uint8)

@@ -11,6 +11,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+_LARGE = 1 << 28  # bytes
+_MOST = 1 << 15  # bytes that a filter makes of one
+
 
 def opened(path: str | Path, what: str) -> h5py.File:
     """Open a file for reading.
@@ -42,12 +45,21 @@ def loaded(path: str | Path, data: Any, part: Any = ()) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the bytes are damaged, or a filter is not installed.
+        If the bytes are damaged, a filter is not installed, or nearly nothing is stored of a large data set.
     """
+    _require_stored(path, data)
     try:
         return np.asarray(data[part])
     except OSError as error:
         raise ValueError(f"{path}: {data.name} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _require_stored(path: str | Path, data: Any) -> None:
+    """Refuse what claims to be large and is hardly there: no filter makes so much of so little."""
+    if data.nbytes > _LARGE and data.id.get_storage_size() * _MOST < data.nbytes:
+        raise ValueError(
+            f"{path}: {data.name} claims to be {data.dtype} {data.shape}, of which hardly anything is stored"
+        )
 
 
 class Reader:

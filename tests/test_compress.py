@@ -241,7 +241,7 @@ def test_marks_of_invalid_pixels(counts: np.ndarray, weights: Path, tmp_path: Pa
 def test_documented_snippet(counts: np.ndarray, weights: Path, tmp_path: Path) -> None:
     """What docs/compress.md says of the file, with h5py and NumPy alone."""
     page = Path(ptychopress.__file__).parent / "docs" / "compress.md"
-    (snippet,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    snippet = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
     source = write_frames(tmp_path / "frames.h5", counts)
     assert run("compress", source, "--weights", weights, "--out", tmp_path / "coefficients.h5").returncode == 0
     script = tmp_path / "snippet.py"
