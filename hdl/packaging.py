@@ -21,8 +21,7 @@ filesets:
     file_type: vlt
   tb:
     files:
-      - @NAME@_tb.v: {file_type: verilogSource-2005}
-@VECTORS@
+@BENCH@
   sdc:
     files: [@NAME@.sdc]
     file_type: SDC
@@ -42,7 +41,7 @@ targets:
     tools:
       verilator:
         mode: lint-only
-        verilator_options: [-Wall]
+        verilator_options: [@LINT@]
   sim:
     description: Every packet against the golden model's
     default_tool: icarus
@@ -104,26 +103,41 @@ def vlnv(name: str) -> str:
     return f"ptychopress:core:{name}:{__version__}"
 
 
+def lint_options(*, ecp5: bool) -> list[str]:
+    """Options of Verilator's lint: it knows nothing of a family's parts, nor of what drives the wires at them."""
+    return ["-Wall", *(("-Wno-MODMISSING", "-Wno-UNDRIVEN", "-Wno-ASCRANGE") if ecp5 else ())]
+
+
 def file_list(name: str) -> str:
     """Text of a file list of the Verilog, as ``-f`` of most tools takes it."""
     return f"{name}.v\n"
 
 
-def fusesoc_core(name: str, description: str, vectors: Sequence[str], *, ecp5: bool) -> str:
+def fusesoc_core(name: str, description: str, bench: Sequence[str], *, ecp5: bool) -> str:
     """Text of a FuseSoC core file (CAPI 2).
 
     Parameters
     ----------
     name, description : str
         Of the core; all files but the waivers have its name.
-    vectors : sequence of str
-        Files that the bench reads where it runs.
+    bench : sequence of str
+        Files of the bench: Verilog, and what it reads where it runs.
     ecp5 : bool
         Whether the core has parts of that family.
     """
-    copied = "\n".join(f"      - {file}: {{file_type: user, copyto: {file}}}" for file in vectors)
-    arch = "ecp5" if ecp5 else "xilinx"
-    return _filled(_FUSESOC, VLNV=vlnv(name), NAME=name, DESCRIPTION=description, VECTORS=copied, ARCH=arch)
+    lines = [
+        f"      - {file}: {{file_type: {'verilogSource-2005' if file.endswith('.v') else f'user, copyto: {file}'}}}"
+        for file in bench
+    ]
+    return _filled(
+        _FUSESOC,
+        VLNV=vlnv(name),
+        NAME=name,
+        DESCRIPTION=description,
+        BENCH="\n".join(lines),
+        LINT=", ".join(lint_options(ecp5=ecp5)),
+        ARCH="ecp5" if ecp5 else "xilinx",
+    )
 
 
 def vivado_script(name: str, description: str, buses: Sequence[str], *, reset: str) -> str:

@@ -53,7 +53,7 @@ class _Table:
 
 
 def verilog_bench(config: CoreConfig, *, seed: int = 1) -> dict[str, str]:
-    """Text of the bench and of the files that it reads, by their names.
+    """Text of the bench and of the files that it needs, by their names: what it reads, and models of a family's parts.
 
     Each mode gets two whole frames, some a short and a long one too, in an order in which the mode changes with each
     frame. Weights are random, and thresholds if they can be loaded. Coefficients come last: with `big_table` they are
@@ -118,10 +118,11 @@ def verilog_bench(config: CoreConfig, *, seed: int = 1) -> dict[str, str]:
         "CHECKS_BEFORE": "\n".join(_before(tables)),
         "CHECKS_AFTER": "\n".join(_after(frames, quick)),
     }
-    bench = resources.files(__package__).joinpath("core_tb.v").read_text()
+    bench = _resource("core_tb.v")
     for key, value in values.items():
         bench = bench.replace(f"@{key}@", str(value))
-    return {f"{name}_tb.v": bench, **files}
+    parts = {"ecp5.v": _resource("ecp5.v")} if config.target == "ecp5" else {}
+    return {f"{name}_tb.v": bench, **parts, **files}
 
 
 def big_table(config: CoreConfig) -> bool:
@@ -274,3 +275,7 @@ def _address(register: str) -> int:
     node = _registers().find_by_path(register)
     assert node is not None, register
     return node.absolute_address
+
+
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
