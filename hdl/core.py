@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..model.config import CoreConfig
-from ..model.packet import CRC_OCTETS, Flag, Sizes, identifier
+from ..model.packet import CRC_OCTETS, HEADER_OCTETS, Flag, Sizes, identifier
 from ..model.registers import core_registers
 from .axi import lane_bytes
 from .axi_lite import AxiLite
@@ -32,8 +32,8 @@ class DetectorCompressor(wiring.Component):
     ceil(components / columns) clocks; as long as the output is ready. When the mode changes, a frame waits until the
     one before has left its block. A short frame takes as many clocks as a whole one. Latency: a packet begins 3
     clocks after its payload is whole. Stalls: an output that waits fills the memory and then stalls the input; with
-    ``control.drop_when_full`` a frame that finds `buffer_frames` others in the core is dropped whole instead, counted,
-    and told of in the next packet.
+    ``control.drop_when_full`` a frame that finds `buffer_frames` others in the core, or as many as a full rate has in
+    it if they are more, is dropped whole instead, counted, and told of in the next packet.
 
     Where a table is still missing the input waits for it: before the first frame if the encoder is reloadable and has
     no preload, before a frame that is to be projected.
@@ -67,10 +67,11 @@ class DetectorCompressor(wiring.Component):
         self.registers = RegisterFile(core_registers(config))
         self.intake = Intake(config)
         self.payloads = Payloads(config)
+        self.intake.frames = self._frames()
         self.packetizer = Packetizer(
             Sizes.of(config),
             largest=max(-(-config.payload_bits(mode) // 8) for mode in config.modes),
-            frames=config.output.buffer_frames,
+            frames=self.intake.frames,
             memory=PARTS[config.target]["memory"],
         )
         self.loaders = self._loaders()
@@ -88,6 +89,21 @@ class DetectorCompressor(wiring.Component):
     @property
     def _reset(self) -> str:
         return "aresetn" if self.config.reset_active_low else "areset"
+
+    def _frames(self) -> int:
+        """Frames that find place in the core: `buffer_frames`, or as many as a full rate has in it at a time."""
+        config, projector = self.config, self.payloads.projector
+        frames = config.output.buffer_frames
+        for mode in config.modes:
+            clocks, latency = config.frame.beats, self.intake.latency + self.payloads.blocks[mode].latency
+            if mode.projects and projector is not None:
+                clocks *= projector.phases
+                latency += projector.latency + projector.phases * -(-projector.columns * 4 // config.word_octets)
+            words = -(-config.payload_bits(mode) // (8 * config.word_octets))
+            # From a frame's last beat to that of its packet.
+            behind = latency + words + HEADER_OCTETS // config.word_octets + 4
+            frames = max(frames, 2 + behind // clocks)
+        return frames
 
     def _loaders(self) -> dict[str, TableLoader]:
         book, loaders = self.config.codebook, {}
@@ -223,7 +239,8 @@ class DetectorCompressor(wiring.Component):
         for name, event in events.items():
             m.d.comb += [getattr(regs.errors, name).eq(event), getattr(regs.live, f"{name}s").count_incr.eq(event)]
         m.d.comb += regs.status.packets_waiting.eq(waiting)
-        protected = [block for block in (intake.encoder, self.payloads.projector) if getattr(block, "protect", False)]
+        projector = self.payloads.projector
+        protected = [intake, *([projector] if projector is not None and projector.protect else [])]
         for name in ("corrected", "uncorrectable"):
             pulses = Cat(getattr(block, name) for block in protected)
             m.d.comb += [

@@ -18,6 +18,8 @@ from .pipeline import delay, handshake
 FRAME = StructLayout({"mode": 3, "number": 32, "codebook": 32, "dropped": 1, "after_reset": 1})
 """What is known of a frame at its beginning; `dropped`: frames between the one before and this one were dropped."""
 
+_REPORTS = ("corrected", "uncorrectable")
+
 _ON_THE_WAY = 8
 """Frames that the encoder may hold parts of; more wait."""
 
@@ -58,7 +60,7 @@ class Intake(wiring.Component):
     enable : In(1)
         While low, frames that begin are thrown away and not numbered.
     drop_when_full : In(1)
-        A frame that begins while `buffer_frames` of them are in the core is thrown away whole.
+        A frame that begins while `frames` of them are in the core is thrown away whole.
     sent : In(1)
         A packet has left the core.
     number : In(32)
@@ -74,6 +76,13 @@ class Intake(wiring.Component):
         Of the frame that began last.
     idle : Out(1)
         No frame is in the core.
+    corrected, uncorrectable : Out(1)
+        What a protected encoder says of its thresholds, for frames whose codes are sent.
+
+    Attributes
+    ----------
+    frames : int
+        How many frames find place in the core, `buffer_frames` if nobody says otherwise before elaboration.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -81,6 +90,7 @@ class Intake(wiring.Component):
         frame = config.frame
         self.guard = FrameGuard(frame.count_bits, frame.lanes, frame.beats)
         self.encoder = self._encoder()
+        self.frames = config.output.buffer_frames
         super().__init__(
             {
                 "i": In(stream.Signature(source_beat(frame.count_bits, frame.lanes))),
@@ -91,6 +101,7 @@ class Intake(wiring.Component):
                 "codebook": In(32),
                 **{name: Out(1) for name in ("begun", "dropped", "unknown_mode", "between", "idle")},
                 "mode_now": Out(3, init=config.modes[0]),
+                **{name: Out(1) for name in _REPORTS},
             }
         )
 
@@ -114,9 +125,9 @@ class Intake(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), guard.i)
 
         # Frames in the core: begun and not sent.
-        inside = Signal(range(self.config.output.buffer_frames + _ON_THE_WAY * 4))
+        inside = Signal(range(self.frames + _ON_THE_WAY * 4))
         m.d.sync += inside.eq(inside + self.begun - self.sent)
-        full = inside >= self.config.output.buffer_frames
+        full = inside >= self.frames
         m.d.comb += [
             guard.admit.eq(self.enable & ~(self.drop_when_full & full)),
             self.dropped.eq(guard.refused & self.enable),
@@ -187,4 +198,8 @@ class Intake(wiring.Component):
             out.clipped.eq(clipped & coded),
             out.upset.eq(upset & coded),
         ]
+        if getattr(encoder, "protect", False):
+            used = Signal()
+            m.d.sync += used.eq(coded)
+            m.d.comb += [getattr(self, name).eq(getattr(encoder, name) & used) for name in _REPORTS]
         return m

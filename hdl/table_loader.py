@@ -30,8 +30,8 @@ class TableLoader(wiring.Component):
     words : int
         Of a table.
     first_hash : int, optional
-        Of the table that the block wakes up with, in memories with initial values, where the last whole table outlives a
-        reset; by default there is none, also after a reset.
+        Of the table that the block wakes up with, in memories with initial values, where the last whole table outlives
+        a reset; by default there is none, also after a reset.
 
     Members
     -------
@@ -90,7 +90,7 @@ class TableLoader(wiring.Component):
             crc.start.eq(~self.loading),
         ]
         kept = self.first_hash is not None
-        whole, found = Signal(), Signal(init=kept)
+        whole, found = Signal(reset_less=kept), Signal(init=kept)
         name = Signal(32, init=self.first_hash or 0, reset_less=kept)
         with m.If(sent):
             m.d.sync += self.loading.eq(~last)

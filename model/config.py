@@ -254,6 +254,9 @@ class CoreConfig:
             raise ValueError(
                 f"encoder.codebook: {book.name} takes {book.count_bits} bit counts, more than frame.count_bits"
             )
+        if self.encoder.reloadable and set(self.modes) <= {Mode.RAW, Mode.COUNT_COEFFICIENTS}:
+            raise ValueError("encoder.reloadable: true, expected false: none of output.modes sends codes")
+        _ = self.word_octets
 
     @cached_property
     def modes(self) -> tuple[Mode, ...]:
@@ -305,10 +308,15 @@ class CoreConfig:
         """Bytes of a word of the output: the least power of two, 4 to 64, that keeps up with the input in each mode."""
         # Lanes divide a block: a run of zero blocks, which comes out at once, is to leave within the clocks of one.
         run_bits = self.rice.run_bits * self.frame.lanes / self.output.rice_block if Mode.RICE in self.modes else 0
+        # The incomplete group of pixels at the end of a frame comes in fewer beats than others.
+        incomplete = Mode.ZEROMASK in self.modes and self.frame.pixels % 8
+        group_bits = 8 + self.frame.lanes * self.codebook.code_bits if incomplete else 0
         for octets in (4, 8, 16, 32, 64):
             words = max(-(-self.payload_bits(mode) // (8 * octets)) for mode in self.modes)
-            if words + 64 // octets + 2 <= self.frame.beats and 8 * octets >= run_bits:
+            if words + 64 // octets + 2 <= self.frame.beats and 8 * octets >= max(run_bits, group_bits):
                 return octets
+        if self.frame.lanes == 1:
+            raise ValueError(f"frame.height: a frame of {self.frame.pixels} pixels is too small for a packet's header")
         raise ValueError(
             f"frame.lanes: {self.frame.lanes} pixels of {self.frame.count_bits} bits a clock in frames of"
             f" {self.frame.beats} clocks are more than an output of 64 bytes can carry: choose fewer lanes"

@@ -48,7 +48,7 @@ def _all_faults() -> dict[str, Fault]:
         "start unseen": fault(raw, frame_guard, "early = i.p.start & ~fresh", "early = 0 & ~fresh", "mixed", "stuck"),
         "dropped frame untold": fault(raw, intake, "gap.eq(1)", "gap.eq(0)", "drop_when_full", f"{differ} 6"),
         "one frame too many": fault(
-            raw, intake, "full = inside >=", "full = inside >", "drop_when_full", "packets lost or invented"
+            raw, intake, "full = inside >=", "full = inside >", "drop_when_full", "the input stalled"
         ),
         "dropped frame not numbered": fault(
             raw, core, "intake.begun | intake.dropped", "intake.begun", "drop_when_full", f"{differ} 8"
