@@ -106,12 +106,9 @@ def _soak(frames: int, name: str | None, seed: int, as_json: bool) -> None:
     for what in (*result.mismatches[:10], *result.complaints[:10]):
         console.print(str(what), style="red", markup=False)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"core": config.name, "seed": seed, "passed": result.passed, **asdict(result), "clocks_a_frame": rates},
-                indent=1,
-            )
-        )
+        row = {"core": config.name, "seed": seed, "passed": result.passed} | vars(result)
+        row |= {"mismatches": [asdict(found) for found in result.mismatches], "clocks_a_frame": rates}
+        typer.echo(json.dumps(row, indent=1))
     else:
         wrong = len(result.mismatches) + len(result.complaints)
         modes = ", ".join(f"{count} {label}" for label, count in sorted(result.modes.items()))

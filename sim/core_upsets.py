@@ -33,6 +33,8 @@ class CoreUpsets:
         Its text, if it is there already.
     seed : int
         Of tables and counts.
+    optimise : int
+        As for `BulkCore`.
 
     Attributes
     ----------
@@ -41,9 +43,9 @@ class CoreUpsets:
     core : BulkCore
     """
 
-    def __init__(self, config: CoreConfig, verilog: str | None = None, *, seed: int = 1) -> None:
+    def __init__(self, config: CoreConfig, verilog: str | None = None, *, seed: int = 1, optimise: int = 1) -> None:
         self.config = config
-        self.core = BulkCore(config, verilog, memories=True)
+        self.core = BulkCore(config, verilog, optimise=optimise, memories=True)
         self._rng = np.random.default_rng(seed)
         self._model = Core(config)
 
@@ -83,7 +85,8 @@ class CoreUpsets:
 
     def run(self, mode: Mode) -> Seen:
         """Send the frame."""
-        (got,) = self.core.run([self._frames[mode]])
+        self.core.send([self._frames[mode]])
+        (got,) = self.core.drain(1, silent=0)
         expected = self._expected[mode]
         flags = Flag.NONE if self._number else Flag.FIRST
         header = replace(expected.header, frame=self._number, flags=expected.header.flags | flags)

@@ -150,6 +150,18 @@ class Soak:
     def run(self, frames: int, progress: Callable[[int], None] = lambda frames: None) -> SoakResult:
         """Send so many frames; `progress` is told of each batch whose packets were compared."""
         begin, result = time.monotonic(), self.result
+        try:
+            self._send(frames, progress)
+            progress(self._compare(self.core.drain(len(self._under_way))))
+            self._ask_registers()
+        except RuntimeError as error:
+            result.complaints.append(f"{error}, with {len(self._under_way)} packets to come")
+        self._ask_decoder(frames)
+        result.clocks = self.core.clocks
+        result.seconds = time.monotonic() - begin
+        return result
+
+    def _send(self, frames: int, progress: Callable[[int], None]) -> None:
         if self.config.projects:
             self._load("weights")
         if self.config.encoder.reloadable and not self.config.encoder.preload:
@@ -161,20 +173,11 @@ class Soak:
             for side in ("pixels", "packets"):
                 chance, longest = _PACES[self.rng.integers(len(_PACES))]
                 self.core.pauses(side, seed=int(self.rng.integers(1 << 48)), chance=chance, longest=longest)
-            batch = [self._draw(k + 1 == min(_BATCH, frames - sent)) for k in range(min(_BATCH, frames - sent))]
-            self.core.send([one.frame for one in batch])
+            size = min(_BATCH, frames - sent)
+            batch = [self._draw(k + 1 == size) for k in range(size)]
             self._under_way += batch
+            self.core.send([one.frame for one in batch])
             progress(self._compare(self.core.received()))
-        try:
-            progress(self._compare(self.core.drain(len(self._under_way))))
-        except RuntimeError as error:
-            self.result.complaints.append(f"{error}: {len(self._under_way)} packets were to come")
-        else:
-            self._ask_registers()
-        self._ask_decoder(frames)
-        result.clocks = self.core.clocks
-        result.seconds = time.monotonic() - begin
-        return result
 
     def _load(self, name: str) -> None:
         config = self.config
