@@ -23,7 +23,7 @@ from .forward import ObjectKind, Ptychography
 from .losses import AmplitudeLoss, Loss
 
 _POSITIONS_START = 0.1
-"""Share of the steps after which positions start to move: before it there is no image that could tell where they are."""
+"""Share of the steps after which positions start to move: before it no image could tell where they are."""
 
 Progress = Callable[[int, int, float], None]
 """Called after every epoch with the epochs done, the epochs in all and the epoch's loss."""
