@@ -71,5 +71,5 @@ def test_nothing_generic_lands_in_site_packages(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"ptychopress"}
     assert not [name for name in names if name.startswith("ptychopress/tests")]
-    for needed in ("py.typed", "hdl/ptychopress.vlt", "model/registers.rdl", "sim/bulk.cpp"):
+    for needed in ("py.typed", "hdl/ptychopress.vlt", "model/registers.rdl", "sim/bulk.cpp", "sim/ports.h"):
         assert f"ptychopress/{needed}" in names
