@@ -143,7 +143,8 @@ def _memory_bits(name: str, verilog: str) -> dict[str, int]:
 def _readme(config: CoreConfig, description: str, bench: list[str]) -> str:
     name = config.name
     sources = [*(file for file in bench if file.endswith(".v")), f"{name}.v"]
-    models = "| `ecp5.v` | models of the family's parts, for simulation alone |\n" if "ecp5.v" in bench else ""
+    parts = f"{name}_ecp5.v"
+    models = f"| `{parts}` | models of the family's parts, for simulation alone |\n" if parts in bench else ""
     vectors = ", ".join(f"`{file}`" for file in bench if file.endswith(".hex"))
     lint = " ".join(lint_options(ecp5=config.target == "ecp5"))
     everything = ""

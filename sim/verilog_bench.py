@@ -121,7 +121,7 @@ def verilog_bench(config: CoreConfig, *, seed: int = 1) -> dict[str, str]:
     bench = _resource("core_tb.v")
     for key, value in values.items():
         bench = bench.replace(f"@{key}@", str(value))
-    parts = {"ecp5.v": _resource("ecp5.v")} if config.target == "ecp5" else {}
+    parts = {f"{name}_ecp5.v": _resource("ecp5.v")} if config.target == "ecp5" else {}
     return {f"{name}_tb.v": bench, **parts, **files}
 
 
