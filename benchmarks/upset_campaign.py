@@ -5,7 +5,7 @@
 Usage: python benchmarks/upset_campaign.py [--config small] [--single all] [--double 1000] [--unprotected] [--seed 1]
 
 One bit of a stored word is flipped, or two of the same word; a frame is sent in a mode that needs the memory; the bits
-are flipped back. "unused" is a word of a table that is not in force; "silent" a packet that is not the golden model's and
+are flipped back. "unused" is a word of a table that is not in force; "silent" a packet that is not the model's and
 does not say so. Exit status 1 if there is one, or with --unprotected if there is none.
 """
 
