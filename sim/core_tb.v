@@ -233,7 +233,8 @@ module @NAME@_tb;
     // Nothing may follow.
     repeat (200) @(posedge aclk);
 @CHECKS_AFTER@
-    $display("PASS %0d packets%0s", packets, all ? "" : ", without coefficients: +all for those too");
+    if (all) $display("PASS %0d packets", packets);
+    else $display("PASS %0d packets, without coefficients: +all for those too", packets);
     $finish;
   end
 endmodule
