@@ -9,7 +9,7 @@ from ptychopress.sim.run import REGRESSIONS, Simulator, run_bench
 
 BENCHES = [name for name, regression in REGRESSIONS.items() if regression.bench == "core"]
 QUICK = ("core-raw",)
-QUICK_FAULTS = ("not filled up", "not cut", "dropped frame untold")
+QUICK_FAULTS = ("dropped frame untold",)
 
 
 @pytest.mark.simulator

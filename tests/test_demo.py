@@ -129,6 +129,7 @@ projector._shift_right = wrong
 """
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_projector_is_found(scan: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WRONG_ROUNDING)
     done = run("--data", scan, "--out", tmp_path / "out", "--json", "--quick", PYTHONPATH=str(tmp_path))

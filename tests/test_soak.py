@@ -19,7 +19,8 @@ from ptychopress.sim.core_upsets import CoreUpsets
 from ptychopress.sim.soak import ENDS, SMALL, Soak, full_rate
 from ptychopress.sim.upsets import drawn, every
 
-pytestmark = pytest.mark.simulator
+# Each builds a compiled model, which takes longer than what is asked of it.
+pytestmark = [pytest.mark.simulator, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,9 @@ from ptychopress.sim.upsets import (
 )
 from ptychopress.synth.projector_properties import ProjectorRows, WatchedProjector
 
+# Each builds a compiled model, which takes longer than what is asked of it.
+pytestmark = pytest.mark.slow
+
 SIZE = ProjectionFormat(pixels=15, components=4, input_bits=4, weight_bits=4, output_bits=8)
 LANES, COLUMNS, FRAMES = 4, 3, 3
 # Codes of 4 bits, all in use: every threshold decides between two of them.
