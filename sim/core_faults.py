@@ -80,6 +80,12 @@ def _all_faults() -> dict[str, Fault]:
         "codebook changed within a frame": fault(
             reload, core, "~intake.between if name", "0 if name", "codebook_waits", "in the middle of a frame"
         ),
+        "name lost in a reset": fault(
+            reload, table_loader, "Signal(reset_less=kept), Signal(", "Signal(), Signal(", "reset_in_a_table", differ
+        ),
+        "too little room": fault(
+            raw, core, "self.intake.frames = self._frames()", "", "no_drop_at_full_rate/.*", "dropped|stuck"
+        ),
         "late name of a table": fault(
             reload, table_loader, "Mux(whole, crc.crc, name)", "name", "codebook_waits", f"{differ} 16"
         ),
