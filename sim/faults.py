@@ -6,10 +6,12 @@ A bench that no fault can fail proves nothing. Each fault is a real block whose 
 saboteur, or that overrides one detail; its attributes tell the bench of the healthy one.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -24,7 +26,7 @@ from ..hdl.projector import Projector
 from ..hdl.weights import WeightMemory
 from ..model.codebook import Codebook
 from ..model.projection import ProjectionFormat
-from .run import SlowMultiplier
+from .run import Simulator, SlowMultiplier, run_bench
 
 
 class Saboteur(wiring.Component):
@@ -608,6 +610,18 @@ class Fault:
     block: Callable[[], Any]
     test: str
     message: str
+
+    def missed(self, simulator: Simulator, seed: int, directory: Path) -> str | None:
+        """Run the test; None if it fails, and with nothing but the message, otherwise what came of it."""
+        result = run_bench(
+            self.block(), self.bench, simulator=simulator, seed=seed, tests=[self.test], directory=directory
+        )
+        if not result.failures:
+            return f"not caught: {result}"
+        expected = (
+            failure.kind == "AssertionError" and re.search(self.message, failure.message) for failure in result.failures
+        )
+        return None if all(expected) else str(result)
 
 
 def one_a_test(faults: Mapping[str, Fault]) -> frozenset[str]:
