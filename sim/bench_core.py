@@ -22,10 +22,10 @@ from ..model.codebook import Codebook
 from ..model.config import CoreConfig, Mode
 from ..model.core import Core
 from ..model.packet import Flag, identifier
-from ..model.projection import Projection
 from ..model.registers import core_registers
 from .bench_registers import Receiver, Sender
 from .coverage import Coverage
+from .draw import draw_codebook, draw_counts, draw_projection
 from .stream import MATRIX, PAUSES, Settings, Sink, Source, pack
 
 SETTINGS = Settings.load()
@@ -193,27 +193,11 @@ class CoreBench:
         await self.run(2)
         assert (await self.read(f"{name}_hash"))["crc32"] == identifier(words), f"hash of {name}"
 
-    def draw_projection(self) -> Projection:
-        """Random weights; most coefficients in range, some not."""
-        size = CONFIG.projection
-        weights = self.rng.integers(
-            size.weight_format.minimum, size.weight_format.maximum + 1, (size.components, size.pixels)
-        )
-        bias = self.rng.integers(-1000, 1000, size.components)
-        shift = self.rng.integers(0, min(size.largest_shift, 8) + 1, size.components)
-        return Projection(size, weights.astype(np.min_scalar_type(size.weight_format.minimum)), bias, shift)
-
     async def new_weights(self) -> None:
         """Load other weights."""
-        projection = self.draw_projection()
+        projection = draw_projection(self.rng, CONFIG.projection)
         await self.load("weights", projection.words(CONFIG.frame.lanes))
         self.model = replace(self.model, projection=projection)
-
-    def draw_codebook(self) -> Codebook:
-        """Random codebook of as many codes."""
-        top, codes = 1 << CONFIG.codebook.count_bits, 1 << CONFIG.codebook.code_bits
-        inner = np.sort(self.rng.choice(np.arange(1, top), codes - 1, replace=False))
-        return Codebook.from_edges([0, *inner.tolist(), top])
 
     def in_force(self, book: Codebook) -> None:
         """Frames that are sent from now on are encoded by this codebook."""
@@ -222,28 +206,11 @@ class CoreBench:
 
     async def new_thresholds(self) -> None:
         """Load another codebook."""
-        book = self.draw_codebook()
+        book = draw_codebook(self.rng, CONFIG.codebook)
         await self.load("thresholds", book.thresholds(CONFIG.codebook.code_bits))
         self.in_force(book)
 
     # Frames.
-
-    def draw(self, pixels: int) -> NDArray[np.uint16]:
-        """Counts: all kinds of frames, from empty to full."""
-        top = (1 << CONFIG.frame.count_bits) - 1
-        kind = self.rng.integers(6)
-        match kind:
-            case 0:
-                counts = np.zeros(pixels, int)
-            case 1:
-                counts = np.full(pixels, top)
-            case 2:
-                counts = self.rng.integers(0, top + 1, pixels)
-            case 3:
-                counts = np.where(self.rng.random(pixels) < 0.05, self.rng.integers(0, top + 1, pixels), 0)
-            case _:
-                counts = self.rng.poisson(self.rng.exponential(10 ** self.rng.uniform(-2, 2), pixels))
-        return np.minimum(counts, top).astype(np.uint16)
 
     def send(self, mode: Mode, end: str = "whole", *, start: bool = False, flags: Flag = Flag.NONE) -> Sent:
         """Send a frame that ends in one of `ENDS`; return what must come of it."""
@@ -254,7 +221,7 @@ class CoreBench:
             "one beat": 1,
             "long": beats + int(self.rng.integers(1, 2 * beats)),
         }.get(end, beats)
-        counts = self.draw(length * lanes)
+        counts = draw_counts(self.rng, length * lanes, CONFIG.frame.count_bits)
         tdata = pack(counts.reshape(-1, lanes).astype(np.int64), CONFIG.frame.count_bits, self.rng)
         self.begin, self.beats = self.beats, self.beats + length
         lasts = [*repeat(0, length - 1), int(end not in UNMARKED)]
@@ -466,7 +433,7 @@ async def reset_in_a_table(dut: Any) -> None:
     mode = next(mode for mode in CONFIG.modes if mode not in (Mode.RAW, Mode.COUNT_COEFFICIENTS))
     source = bench.tables["thresholds"]
     for clocks in range(4):
-        old, new = bench.model.codebook or CONFIG.codebook, bench.draw_codebook()
+        old, new = bench.model.codebook or CONFIG.codebook, draw_codebook(bench.rng, CONFIG.codebook)
         books = {identifier(book.thresholds(CONFIG.codebook.code_bits)): book for book in (old, new)}
         beats = bench.words("thresholds", new.thresholds(CONFIG.codebook.code_bits))
         source.send(beats)
@@ -516,7 +483,7 @@ async def codebook_waits(dut: Any) -> None:
     source = bench.tables["thresholds"]
     for clocks in (1, 3, CONFIG.frame.beats // 2):
         bench.pixels.pauses(PAUSES["always"])
-        sent, book = [bench.send(mode)], bench.draw_codebook()
+        sent, book = [bench.send(mode)], draw_codebook(bench.rng, CONFIG.codebook)
         beats = bench.words("thresholds", book.thresholds(CONFIG.codebook.code_bits))
         source.send(beats[:-1])
         done = len(source.taken) + len(beats) - 1

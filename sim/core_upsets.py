@@ -68,7 +68,7 @@ class CoreUpsets:
         """Load other tables, into the banks that were not in force."""
         config, rng, bits = self.config, self._rng, self.config.codebook.code_bits
         projection = draw_projection(rng, config.projection)
-        book = draw_codebook(rng, config.codebook.count_bits, bits)
+        book = draw_codebook(rng, config.codebook)
         self.core.load("weights", projection.words(config.frame.lanes))
         self.core.load("thresholds", book.thresholds(bits))
         self._model = Core(config, book, projection)

@@ -33,11 +33,13 @@ def draw_projection(rng: np.random.Generator, size: ProjectionFormat) -> Project
     # A sum of random terms is about as many bits longer than a coefficient.
     usual = size.input_bits + size.weight_bits - 2 + size.pixels.bit_length() // 2 - size.output_bits
     shift = rng.integers(0, min(size.largest_shift, max(usual, 1)) + 1, size.components)
-    return Projection(size, weights, rng.integers(-1000, 1000, size.components), shift)
+    # Bias and half a step together are to fit.
+    limit = min(1000, size.bias_format.maximum // 2)
+    return Projection(size, weights, rng.integers(-limit, limit + 1, size.components), shift)
 
 
-def draw_codebook(rng: np.random.Generator, count_bits: int, code_bits: int) -> Codebook:
-    """Codebook with as many codes as there can be, its edges anywhere."""
-    top = 1 << count_bits
-    inner = np.sort(rng.choice(np.arange(1, top), (1 << code_bits) - 1, replace=False))
+def draw_codebook(rng: np.random.Generator, like: Codebook) -> Codebook:
+    """Codebook of counts and codes as wide as those of another, with as many codes as there can be."""
+    top = 1 << like.count_bits
+    inner = np.sort(rng.choice(np.arange(1, top), (1 << like.code_bits) - 1, replace=False))
     return Codebook.from_edges([0, *inner.tolist(), top])

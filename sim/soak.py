@@ -187,7 +187,7 @@ class Soak:
             self.model = Core(config, self.model.codebook, projection)
             self._weights.append((identifier(words), self.model))
         else:
-            book = draw_codebook(self.rng, config.codebook.count_bits, config.codebook.code_bits)
+            book = draw_codebook(self.rng, config.codebook)
             words = book.thresholds(config.codebook.code_bits)
             self.model = Core(config, book, self.model.projection)
         self.core.load(name, words)

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from systemrdl.node import AddrmapNode, FieldNode
 
 from ..hdl.axi import lane_bytes
-from ..model.codebook import Codebook
 from ..model.config import CoreConfig, Mode
 from ..model.core import Core
 from ..model.packet import CRC_OCTETS, OFFSETS, Flag, identifier
-from ..model.projection import Projection
 from ..model.registers import core_registers
+from .draw import draw_codebook, draw_projection
 from .stream import pack
 
 _ENABLE = 1
@@ -66,8 +65,8 @@ def verilog_bench(config: CoreConfig, *, seed: int = 1) -> dict[str, str]:
         Of everything random.
     """
     rng, name = np.random.default_rng(seed), config.name
-    projection = _projection(config, rng) if config.projects else None
-    book = _codebook(config, rng) if config.encoder.reloadable else None
+    projection = draw_projection(rng, config.projection) if config.projects else None
+    book = draw_codebook(rng, config.codebook) if config.encoder.reloadable else None
     core = Core(config, book, projection)
     plan = _plan(config, rng)
     frames = [_frame(core, number, *planned, rng=rng) for number, planned in enumerate(plan)]
@@ -133,24 +132,6 @@ def big_table(config: CoreConfig) -> bool:
 def hexadecimal(words: Iterable[int], bits: int) -> str:
     """Words of so many bits as $readmemh reads them, a line each."""
     return "".join(f"{word:0{-(-bits // 4)}x}\n" for word in words)
-
-
-def _projection(config: CoreConfig, rng: np.random.Generator) -> Projection:
-    """Random weights; with some shifts coefficients saturate, with others they are small."""
-    size = config.projection
-    low, high = size.weight_format.minimum, size.weight_format.maximum
-    weights = rng.integers(low, high + 1, (size.components, size.pixels)).astype(np.min_scalar_type(low))
-    # Bias and half a step together are to fit.
-    limit, shifts = min(1000, size.bias_format.maximum // 2), max(size.bias_format.bits - 1, 1)
-    bias = rng.integers(-limit, limit + 1, size.components)
-    return Projection(size, weights, bias, rng.integers(0, shifts, size.components))
-
-
-def _codebook(config: CoreConfig, rng: np.random.Generator) -> Codebook:
-    """Another codebook of as many codes."""
-    top, codes = 1 << config.codebook.count_bits, 1 << config.codebook.code_bits
-    inner = np.sort(rng.choice(np.arange(1, top), codes - 1, replace=False))
-    return Codebook.from_edges([0, *inner.tolist(), top])
 
 
 def _plan(config: CoreConfig, rng: np.random.Generator) -> list[tuple[Mode, int]]:
