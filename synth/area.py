@@ -8,8 +8,6 @@ more than most designs do, so structures are compared by the best of the same li
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from .liberty import YOSYS_GATES, Library
+from .yosys import run_yosys
 
 _MAP_AGAIN = "dch;amap,-m;strash;"
 _RESUBSTITUTE = "resub,-K,6,-l;rewrite,-l;resub,-K,8,-N,2,-l;refactor,-l;resub,-K,12,-N,3,-l;balance,-l;"
@@ -44,20 +43,8 @@ SCRIPTS: dict[str, str] = {
 }
 """ABC scripts by name, as yosys' ``abc -script +`` takes them: commas for blanks. The first is yosys' own."""
 
-TIMEOUT = 900
-"""Seconds after which a run of yosys counts as failed."""
-
 _TOP = "top"
 _CELLS = "cells.lib"
-
-# A command that fails in yosys ends the process it runs in.
-_CHILD = """
-import json, sys
-from pyosys import libyosys
-design = libyosys.Design()
-for command in json.load(sys.stdin):
-    design.run_pass(command)
-"""
 
 
 @dataclass(frozen=True)
@@ -137,25 +124,10 @@ def _map(text: str, library: Library, name: str, script: str) -> Mapped:
         (directory / "top.il").write_text(text)
         if library.text is not None:
             (directory / _CELLS).write_text(library.text)
-        said = ""
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", _CHILD],
-                input=json.dumps(commands),
-                capture_output=True,
-                text=True,
-                cwd=directory,
-                timeout=TIMEOUT,
-            )
-            said = done.stdout + done.stderr
-            stat_text = (directory / "stat.json").read_text()
-            figures = json.loads(stat_text[stat_text.index("{") :])["modules"][f"\\{_TOP}"]
-            netlist = json.loads((directory / "net.json").read_text())["modules"][_TOP]
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"abc script {name}: no result after {TIMEOUT} s") from None
-        except (OSError, KeyError, ValueError):
-            errors = [line.strip() for line in said.splitlines() if re.search("error|fail|cannot", line, re.IGNORECASE)]
-            raise RuntimeError(f"abc script {name} failed in yosys: {' '.join(errors) or 'no message'}") from None
+        said = run_yosys(commands, directory, f"abc script {name}")
+        stat_text = (directory / "stat.json").read_text()
+        figures = json.loads(stat_text[stat_text.index("{") :])["modules"][f"\\{_TOP}"]
+        netlist = json.loads((directory / "net.json").read_text())["modules"][_TOP]
     unknown = sorted({cell["type"] for cell in netlist["cells"].values()} - library.cells.keys())
     if unknown:
         raise RuntimeError(f"abc script {name}: library {library.name} has no area for {', '.join(unknown)}")

@@ -60,6 +60,20 @@ class Function:
                 stack.append(np.asarray(token == "1") if token in "01" else pins[token])
         return stack.pop()
 
+    @property
+    def verilog(self) -> str:
+        """The function as a Verilog expression of the pins."""
+        stack: list[str] = []
+        for token in self._postfix:
+            if token == "!":
+                stack.append(f"~{stack.pop()}")
+            elif token in "&|^":
+                right, left = stack.pop(), stack.pop()
+                stack.append(f"({left} {token} {right})")
+            else:
+                stack.append(f"1'b{token}" if token in "01" else token)
+        return stack.pop()
+
 
 class _Parser:
     """Recursive descent over one expression; `postfix` is the result."""
@@ -126,6 +140,28 @@ class _Parser:
 
 
 @dataclass(frozen=True)
+class FlipFlop:
+    """The state of a cell, as Liberty's group ``ff`` states it.
+
+    Parameters
+    ----------
+    state, inverse : str
+        What the functions of the cell's outputs call the state and its inverse.
+    clocked_on, next_state : Function
+        The clock, whose rising edge counts, and what the state becomes then.
+    clear, preset : Function or None
+        High while the state is held at 0, at 1.
+    """
+
+    state: str
+    inverse: str
+    clocked_on: Function
+    next_state: Function
+    clear: Function | None = None
+    preset: Function | None = None
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell.
 
@@ -138,12 +174,15 @@ class Cell:
         By output pin; empty where the cell has no Boolean function.
     sequential : bool
         Whether the cell holds a state.
+    flip_flop : FlipFlop or None
+        The state, if it is that of a flip-flop.
     """
 
     name: str
     area: float
     functions: dict[str, Function]
     sequential: bool = False
+    flip_flop: FlipFlop | None = None
 
     def computes(self, *truth: bool) -> bool:
         """Whether the cell has one output and this truth table, inputs in order of appearance, the first slowest."""
@@ -235,11 +274,15 @@ _TOKEN = re.compile(
 )
 
 
+_STATE = ("clocked_on", "next_state", "clear", "preset")
+
+
 def _read_cells(text: str, source: str) -> tuple[str, dict[str, Cell]]:
     """Name of the library, and its cells that have an area."""
     library_name, cells = "", {}
     path: list[tuple[str, str]] = []
-    area, functions, sequential = None, {}, False
+    area, functions, sequential, flip_flop = None, {}, False, None
+    state: dict[str, Function] = {}
     for token in _TOKEN.finditer(text):
         if token["group"]:
             argument = token["argument"].strip().strip('"')
@@ -247,7 +290,7 @@ def _read_cells(text: str, source: str) -> tuple[str, dict[str, Cell]]:
             if [kind for kind, _ in path] == ["library"]:
                 library_name = argument
             elif len(path) == 2 and path[1][0] == "cell":
-                area, functions, sequential = None, {}, False
+                area, functions, sequential, flip_flop, state = None, {}, False, None, {}
             elif len(path) == 3 and path[1][0] == "cell":
                 sequential |= token["group"] in ("ff", "latch", "ff_bank", "latch_bank", "statetable")
         elif token["open"]:
@@ -257,7 +300,9 @@ def _read_cells(text: str, source: str) -> tuple[str, dict[str, Cell]]:
                 raise ValueError(f"{source}: not a Liberty file: closing brace without an opening one")
             (kind, argument), depth = path.pop(), len(path)
             if depth == 1 and kind == "cell" and area is not None:
-                cells[argument] = Cell(argument, area, functions, sequential)
+                cells[argument] = Cell(argument, area, functions, sequential, flip_flop)
+            elif depth == 2 and kind == "ff" and {"clocked_on", "next_state"} <= state.keys():
+                flip_flop = FlipFlop(*re.findall(r"\w+", argument)[:2], **state)
         elif token["attribute"] and len(path) >= 2 and path[1][0] == "cell":
             value = token["value"].strip().strip('"')
             try:
@@ -265,6 +310,8 @@ def _read_cells(text: str, source: str) -> tuple[str, dict[str, Cell]]:
                     area = float(value)
                 elif token["attribute"] == "function" and len(path) == 3 and path[2][0] == "pin":
                     functions[path[2][1]] = Function(value)
+                elif token["attribute"] in _STATE and len(path) == 3 and path[2][0] == "ff":
+                    state[token["attribute"]] = Function(value)
             except ValueError as error:
                 raise ValueError(f"{source}: cell {path[1][1]}: {error}") from None
     if not library_name or path or not cells:
@@ -296,6 +343,15 @@ YOSYS_GATES = Library(
     "yosys' own CMOS gates",
     "transistor",
     {name: Cell(name, area, {"Y": Function(text)}) for name, (area, text) in _GATES.items()}
-    | {f"$_DFF_{edge}_": Cell(f"$_DFF_{edge}_", 16, {}, sequential=True) for edge in "PN"},
+    | {
+        f"$_DFF_{edge}_": Cell(
+            f"$_DFF_{edge}_",
+            16,
+            {"Q": Function("IQ")},
+            sequential=True,
+            flip_flop=FlipFlop("IQ", "IQN", Function(clock), Function("D")),
+        )
+        for edge, clock in {"P": "C", "N": "!C"}.items()
+    },
 )
 """Yosys' gates with their transistors: what there is without a Liberty file. A NAND2 has 4."""
