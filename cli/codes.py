@@ -2,14 +2,13 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Frames to a file of codes: the part of ``ptychopress compress`` without weights."""
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.code_file import CodeFile, CodeWriter, Lossless
@@ -19,8 +18,9 @@ from ..reconstruction.frames import FrameFile
 from ..reconstruction.hdf5 import Reader
 from ..reconstruction.scan import Geometry
 from ..reconstruction.scan_files import read_geometry
+from .compiled_core import CompiledCore
 from .console import console, progress_bar
-from .engine import Engine, compare, hardware_encoder, limited
+from .engine import Engine
 from .files import publish_file
 
 SCAN = "scan"
@@ -43,11 +43,8 @@ def compress_codes(
     with publish_file(out, file) as stage, progress_bar() as bars:
         frames = FrameFile.open(file, path)
         source = {"program": f"ptychopress {__version__}", "source": frames.path.name, "source_path": frames.name}
-        encodes = [_model(book)] if engine is Engine.MODEL else [_hardware(book)]
-        if check:
-            encodes = [_model(book), _hardware(book)]
         bar = bars.add_task("compress", total=frames.count)
-        with h5py.File(stage, "w") as target:
+        with h5py.File(stage, "w") as target, ExitStack() as stack:
             writer = CodeWriter(
                 target,
                 book,
@@ -59,15 +56,20 @@ def compress_codes(
                 attributes=source,
             )
             _keep_geometry(target, frames)
-            start = 0
+            core = None
+            if check or engine is Engine.RTL:
+                core = stack.enter_context(CompiledCore(book, frames.shape, writer.block, check=check))
             step = max(1, _PIECE_BYTES // (2 * writer.rows * frames.shape[0] * frames.shape[1])) * writer.rows
             for counts in frames.pieces(step):
                 saturated = np.count_nonzero(counts >= book.edges[-1], axis=(1, 2))
-                codes, *others = (encode(counts, saturated) for encode in encodes)
-                for other in others:
-                    compare(codes, other, start)
-                writer.write(codes["codes"], saturated)
-                start += len(counts)
+                if core is None:
+                    writer.write(book.encode(counts), saturated)
+                else:
+                    codes, streams = core.encode(counts)
+                    if streams:
+                        writer.write_streams(streams, codes, saturated)
+                    else:
+                        writer.write(codes, saturated)
                 bars.advance(bar, len(counts))
             told: dict[str, Any] = {"sha256": writer.close(), "saturated": writer.saturated}
             size = writer.data.id.get_storage_size()
@@ -98,25 +100,3 @@ def _keep_geometry(target: h5py.File, frames: FrameFile) -> None:
             raise
     except ValueError as error:
         console.print(f"note: positions and detector are not kept: {error}", style="yellow", soft_wrap=True)
-
-
-_Encode = Callable[[NDArray[Any], NDArray[Any]], dict[str, NDArray[Any]]]
-
-
-def _model(book: Codebook) -> _Encode:
-    """Codes by the golden model, and the number of counts above the range."""
-    return lambda counts, saturated: {"codes": book.encode(counts), "flags": np.array([saturated.sum()])}
-
-
-def _hardware(book: Codebook) -> _Encode:
-    """Codes by the simulated hardware, and the number of counts that it flagged as above the range."""
-    from ..sim.bulk import BulkEncoder
-
-    encoder = hardware_encoder(book)
-    bulk = BulkEncoder(encoder)
-
-    def encode(counts: NDArray[Any], saturated: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        result = bulk.run(limited(counts, encoder.input_bits))
-        return {"codes": result.codes, "flags": np.array([result.saturated])}
-
-    return encode

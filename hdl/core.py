@@ -13,7 +13,6 @@ from ..model.packet import CRC_OCTETS, HEADER_OCTETS, Flag, Sizes, identifier
 from ..model.registers import core_registers
 from .axi import lane_bytes
 from .axi_lite import AxiLite
-from .encoder import ThresholdEncoder
 from .intake import Intake
 from .packetizer import Packetizer
 from .payloads import PARTS, Payloads
@@ -108,7 +107,7 @@ class DetectorCompressor(wiring.Component):
     def _loaders(self) -> dict[str, TableLoader]:
         book, loaders = self.config.codebook, {}
         encoder, projector = self.intake.encoder, self.payloads.projector
-        if isinstance(encoder, ThresholdEncoder):
+        if self.config.encoder.reloadable:
             first = identifier(book.thresholds()) if encoder.preload else None
             shape, words = encoder.table.p.shape(), (1 << book.code_bits) - 1
             loaders["thresholds"] = TableLoader(shape, words, first_hash=first)

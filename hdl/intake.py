@@ -112,7 +112,12 @@ class Intake(wiring.Component):
         book, sizes = config.codebook, {"lanes": config.frame.lanes, "input_bits": config.frame.count_bits}
         if config.encoder.reloadable:
             return ThresholdEncoder(book, preload=config.encoder.preload, protect=config.protect, **sizes)
-        return (ShiftEncoder if allows_shifts(book) else TableEncoder)(book, **sizes)
+        if allows_shifts(book):
+            return ShiftEncoder(book, **sizes)
+        # A table of codes has no check bits. Where memories have no initial values it is logic and needs none.
+        if config.protect and config.encoder.preload:
+            return ThresholdEncoder(book, protect=True, **sizes)
+        return TableEncoder(book, **sizes)
 
     @property
     def latency(self) -> int:

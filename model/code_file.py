@@ -89,6 +89,8 @@ class CodeWriter:
     ----------
     rows : int
         Frames of a chunk: write multiples of it.
+    block : int or None
+        Codes of a block of SZIP, None without it.
     saturated : int
         Counts above the range so far.
 
@@ -117,6 +119,7 @@ class CodeWriter:
         rows = 1 if lossless is Lossless.SZIP else max(1, min(count, _CHUNK_BYTES // (pixels * dtype.itemsize)))
         self.rows = rows
         block = default_block(shape[1]) if block is None else block
+        self.block = block if lossless is Lossless.SZIP else None
         if lossless is Lossless.SZIP and pixels < block:
             raise ValueError(f"frames of {shape[0]} x {shape[1]} do not fill a block of SZIP, {block}: use no coding")
         self.data = file.create_dataset(

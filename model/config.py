@@ -13,6 +13,7 @@ from typing import Any, Self
 from .codebook import Codebook
 from .projection import ProjectionFormat
 from .rice import RiceFormat
+from .verilog_names import is_module_name
 
 
 class Mode(IntEnum):
@@ -128,20 +129,26 @@ class EncoderConfig:
         Name of a rule, see `Codebook.names`.
     parameters : mapping of str to float
         Of the rule.
+    edges : tuple of int
+        Bin edges of a codebook of your own, as `Codebook` has them; `codebook` is then its name.
     reloadable : bool
         Whether the codebook can be changed at run time: a `ThresholdEncoder`. Otherwise it is wired in.
     preload : bool
-        Whether a reloadable encoder wakes up with that codebook, in the initial values of its memories, as FPGAs allow;
-        otherwise it waits for a table.
+        Whether memories have initial values, as FPGAs allow: a reloadable encoder wakes up with that codebook, a wired
+        one may keep it in protected memories. Otherwise the one waits for a table and the other is logic.
     """
 
     codebook: str = "sqrt-b"
     parameters: Mapping[str, float] = field(default_factory=dict)
+    edges: tuple[int, ...] = ()
     reloadable: bool = False
     preload: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", tuple(self.edges))
         _check(self)
+        if self.edges and self.parameters:
+            raise ValueError("encoder.parameters: they are for a rule, expected none beside encoder.edges")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,8 +240,10 @@ class CoreConfig:
 
     def __post_init__(self) -> None:
         _check(self)
-        if not (self.name.isascii() and self.name.isidentifier()):
-            raise ValueError(f"name: {self.name!r}, expected a Verilog name of letters, digits and _, no digit first")
+        if not is_module_name(self.name):
+            raise ValueError(
+                f"name: {self.name!r}, expected a Verilog name of letters, digits and _, no digit first, no keyword"
+            )
         if self.target not in ("portable", "ecp5"):
             raise ValueError(f"target: {self.target!r}, expected portable or ecp5")
         if Mode.RICE in self.modes and self.frame.width % self.output.rice_block:
@@ -249,7 +258,7 @@ class CoreConfig:
         try:
             book = self.codebook
         except ValueError as error:
-            raise ValueError(f"encoder.codebook: {error}") from None
+            raise ValueError(f"encoder.{'edges' if self.encoder.edges else 'codebook'}: {error}") from None
         if book.count_bits > self.frame.count_bits:
             raise ValueError(
                 f"encoder.codebook: {book.name} takes {book.count_bits} bit counts, more than frame.count_bits"
@@ -266,6 +275,8 @@ class CoreConfig:
     @cached_property
     def codebook(self) -> Codebook:
         """That of the encoder; with a reloadable one, its first."""
+        if self.encoder.edges:
+            return Codebook.from_edges(self.encoder.edges, name=self.encoder.codebook)
         name, bits = self.encoder.codebook, self.frame.count_bits
         return Codebook.named(name, 10 if name == "argonne-10to7" else bits, **self.encoder.parameters)
 

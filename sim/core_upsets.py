@@ -28,7 +28,7 @@ class CoreUpsets:
     Parameters
     ----------
     config : CoreConfig
-        With a reloadable encoder and modes `CODES` or `COUNT_COEFFICIENTS`.
+        With modes `CODES` or `COUNT_COEFFICIENTS`; an encoder of thresholds, reloadable or wired in.
     verilog : str, optional
         Its text, if it is there already.
     seed : int
@@ -65,12 +65,15 @@ class CoreUpsets:
         self.core.__exit__(*details)
 
     def load(self) -> None:
-        """Load other tables, into the banks that were not in force."""
+        """Load other tables, as far as they can be, into the banks that were not in force."""
         config, rng, bits = self.config, self._rng, self.config.codebook.code_bits
-        projection = draw_projection(rng, config.projection)
-        book = draw_codebook(rng, config.codebook)
-        self.core.load("weights", projection.words(config.frame.lanes))
-        self.core.load("thresholds", book.thresholds(bits))
+        projection, book = None, config.codebook
+        if config.projects:
+            projection = draw_projection(rng, config.projection)
+            self.core.load("weights", projection.words(config.frame.lanes))
+        if config.encoder.reloadable:
+            book = draw_codebook(rng, book)
+            self.core.load("thresholds", book.thresholds(bits))
         self._model = Core(config, book, projection)
         top = 1 << config.frame.count_bits
         counts = np.resize([*book.edges[:-1], *rng.integers(0, top, config.frame.pixels)], config.frame.pixels)

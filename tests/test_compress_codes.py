@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -17,10 +18,15 @@ from ptychopress.cli import decompress as decompress_command
 from ptychopress.cli.engine import Engine
 from ptychopress.cli.main import main
 from ptychopress.model.attributes import get
+from ptychopress.model.code_file import Lossless
 from ptychopress.model.codebook import Codebook
+from ptychopress.model.config import CoreConfig
+from ptychopress.model.core import Core
+from ptychopress.model.packet import Flag
 from ptychopress.reconstruction.cxi import write_cxi
 from ptychopress.reconstruction.scan import Scan
 from ptychopress.reconstruction.scan_files import read_scan
+from ptychopress.sim.core_model import Frame
 
 DATA = "entry_1/data_1/data"
 SIDE, FRAMES = 16, 23
@@ -105,35 +111,63 @@ def test_pieces_do_not_show_and_files_are_reproducible(source: Path, monkeypatch
 
 
 @pytest.mark.simulator
-@pytest.mark.parametrize("name", ["custom", "sqrt-c"])
-def test_the_hardware_gives_the_same_file(name: str, source: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "lossless"),
+    [("custom", Lossless.SZIP), *(pytest.param("sqrt-c", kind, marks=pytest.mark.slow) for kind in Lossless)],
+)
+def test_the_hardware_gives_the_same_file(name: str, lossless: Lossless, source: Path) -> None:
+    if lossless is Lossless.LZ4:
+        pytest.importorskip("hdf5plugin")
     path = source.with_name("c.h5")
     book = {"edges": source.with_name("edges.json")} if name == "custom" else {"codebook": name, "count_bits": 8}
-    compress_command.compress(source, path, **book)
+    compress_command.compress(source, path, lossless=lossless, **book)
     whole = path.read_bytes()
     for check in (False, True):
-        compress_command.compress(source, path, engine=Engine.RTL, check=check, **book)
+        compress_command.compress(source, path, lossless=lossless, engine=Engine.RTL, check=check, **book)
         assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("what", ["codes", "flags"])
 def test_a_fault_in_the_hardware_is_found(
-    what: str, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def hardware(book: Codebook) -> codes_command._Encode:
-        def encode(counts: np.ndarray, saturated: np.ndarray) -> dict[str, np.ndarray]:
-            result = codes_command._model(book)(counts, saturated)
-            result[what].reshape(-1)[-1] ^= 1
-            return result
+    class Faulty:
+        """The golden model, with a bit of the second packet wrong. No Verilog is compiled."""
 
-        return encode
+        def __init__(self, config: CoreConfig) -> None:
+            self.core, self.number = Core(config), 0
 
-    monkeypatch.setattr(codes_command, "_hardware", hardware)
-    edges = source.with_name("edges.json")
+        def __enter__(self) -> "Faulty":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def run(self, frames: Sequence[Frame]) -> list[bytes]:
+            packets = []
+            for frame in frames:
+                flags = Flag.NONE if self.number else Flag.FIRST
+                packet = bytearray(self.core.packet(frame.counts, frame.mode, number=self.number, flags=flags).pack())
+                packet[70] ^= self.number == 1
+                packets.append(bytes(packet))
+                self.number += 1
+            return packets
+
+    monkeypatch.setattr("ptychopress.sim.core_model.BulkCore", Faulty)
+    edges, out = source.with_name("edges.json"), source.with_name("c.h5")
     before = sorted(source.parent.iterdir())
-    assert run(monkeypatch, "compress", source, "--edges", edges, "--out", source.with_name("c.h5"), "--check") == 1
-    assert f"1 {what}, the first in frame {FRAMES - 1 if what == 'codes' else 0}" in capsys.readouterr().err
+    assert run(monkeypatch, "compress", source, "--edges", edges, "--out", out, "--check") == 1
+    assert "1 packets, the first in frame 1" in capsys.readouterr().err
     assert sorted(source.parent.iterdir()) == before
+
+
+def test_frames_that_no_core_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(tmp_path / "small.h5", "w") as file:
+        file["mine"] = np.ones((2, 2, 4), np.uint16)
+    arguments = ["--path", "mine", "--codebook", "sqrt-b", "--lossless", "none", "--engine", "rtl"]
+    assert run(monkeypatch, "compress", tmp_path / "small.h5", *arguments, "--out", tmp_path / "c.h5") == 2
+    assert "no core for frames of 2 x 4: frame." in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_file_without_a_scan(

@@ -51,9 +51,13 @@ def test_toml(tmp_path: Path) -> None:
         ({"frame": {"height": 1, "width": 1, "lanes": 1}}, "frame.height: a frame of 1 pixels is too small"),
         ({"frame": FRAME | {"lanes": 32, "count_bits": 16}}, "frame.lanes: 32 pixels of 16 bits a clock"),
         ({"name": "2nd"}, "name: '2nd', expected a Verilog name"),
+        ({"name": "always"}, "name: 'always', expected a Verilog name"),
         ({"protect": 1}, "protect: 1, expected true or false"),
         ({"target": "spartan"}, "target: 'spartan', expected portable or ecp5"),
         ({"encoder": {"codebook": "root"}}, "encoder.codebook: unknown codebook 'root'"),
+        ({"encoder": {"edges": [0, 2, 1, 16]}}, "encoder.edges: edges must not fall"),
+        ({"encoder": {"edges": [0, 1 << 15]}}, "encoder.codebook: sqrt-b takes 15 bit counts"),
+        ({"encoder": {"edges": [0, 2], "parameters": {"scale": 2}}}, "encoder.parameters: they are for a rule"),
         ({"encoder": {"reloadable": True}, "output": {"modes": ["raw"]}}, "encoder.reloadable: true, expected false"),
         ({"output": {"modes": ["raw", "raw"]}}, "output.modes: ['raw', 'raw'], expected one mode or more, each once"),
         ({"output": {"modes": ["jpeg"]}}, "output.modes: mode 'jpeg': known are raw, codes"),
@@ -63,3 +67,10 @@ def test_toml(tmp_path: Path) -> None:
 def test_errors_name_field_value_and_what_would_be_right(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match="^here: " + re.escape(message)):
         CoreConfig.from_dict({"frame": FRAME} | change, where="here")
+
+
+def test_edges_of_your_own() -> None:
+    edges = [0, 1, 5, 16]
+    config = CoreConfig.from_dict({"frame": FRAME, "encoder": {"codebook": "mine", "edges": edges}})
+    assert (config.codebook.name, list(config.codebook.edges)) == ("mine", edges)
+    assert CoreConfig.from_dict(config.to_dict()) == config

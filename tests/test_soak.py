@@ -153,6 +153,21 @@ def test_pairs_of_bits_are_flagged(upsets: CoreUpsets) -> None:
 
 
 @pytest.mark.slow
+def test_a_table_that_is_wired_in_is_protected_too() -> None:
+    # Of codes of 4 bits 15 thresholds stand in memories of two banks; only one is ever read.
+    encoder, output = {"codebook": "nearest-sqrt", "parameters": {"scale": 0.9}}, {"modes": ["codes"]}
+    config = CoreConfig.from_dict(SMALL.to_dict() | {"name": "wired", "encoder": encoder, "output": output})
+    book = config.codebook
+    with CoreUpsets(config, optimise=0) as bench:
+        assert set(bench.memories) == {"thresholds"}
+        single = bench.campaign("thresholds", every)
+        bits = ((1 << book.code_bits) - 1) * Secded(book.count_bits).word_bits
+        assert single.outcomes["corrected"] == bits and single.outcomes.keys() <= {"corrected", "unused"}
+        double = bench.campaign("thresholds", lambda found: every(found, 2))
+        assert double.outcomes["flagged"] > 0 and double.outcomes.keys() <= {"flagged", "unused"}
+
+
+@pytest.mark.slow
 def test_without_protection_frames_are_silently_wrong() -> None:
     rng = np.random.default_rng(6)
     with CoreUpsets(replace(SMALL, protect=False), optimise=0) as bench:
