@@ -32,6 +32,8 @@ CASES = {
     "positions off by 1 pixel rms": {"modes": 1, "wrong": "positions"},
     "all three": {"modes": 3, "wrong": "defocus modes positions"},
 }
+PROBE_RATE = {1: 1e-2, 3: 3e-3}
+"""Adam's step for the probe by its modes: three follow the noise of the frames with the step that one does well with."""
 HOW = ("true", "wrong", "refined")
 
 
@@ -78,6 +80,7 @@ def work(point: Point) -> dict[str, Any]:
         epochs=point["epochs"],
         seed=1,
         refine_probe=refine and ("defocus" in wrong or "modes" in wrong),
+        probe_learning_rate=PROBE_RATE[point["modes"]],
         refine_positions=refine and "positions" in wrong,
     )
     image = register(truth, found.object, support)

@@ -4,6 +4,7 @@
 
 import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -28,19 +29,13 @@ def _top(
         typer.echo(context.get_help())
 
 
-def _app() -> typer.Typer:
-    # Imported here, where an interrupt is handled already: these take most of a second.
-    from .bench import bench
-    from .compress import compress
-    from .decompress import decompress
-    from .demo import demo
-    from .evaluate import evaluate
-    from .prove import prove
-    from .reconstruct import reconstruct
-    from .sim import sim
-    from .train import train
-    from .verilog import verilog
+COMMANDS = ("demo", "evaluate", "train", "compress", "decompress", "reconstruct", "verilog", "sim", "prove", "bench")
+"""Subcommands: module and function share the name."""
 
+
+def _app(arguments: list[str]) -> typer.Typer:
+    """The command line; of a subcommand that is asked for, that alone: all of them take seconds to import."""
+    asked = [argument for argument in arguments if not argument.startswith("-")][:1]
     app = typer.Typer(
         name="ptychopress",
         add_completion=False,
@@ -48,9 +43,12 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_top)
-    for command in (demo, evaluate, train, compress, decompress, reconstruct, verilog, sim, prove):
-        app.command()(command)
-    app.add_typer(bench, name="bench")
+    for name in () if arguments[:1] == ["--version"] else asked if asked and asked[0] in COMMANDS else COMMANDS:
+        command = getattr(import_module(f".{name}", __package__), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command()(command)
     return app
 
 
@@ -61,7 +59,7 @@ def main() -> None:
     """
     status = 2
     try:
-        status = _app()(standalone_mode=False) or 0
+        status = _app(sys.argv[1:])(standalone_mode=False) or 0
     except typer.TyperException as error:
         complain(_one_line(error.format_message()))
     except (KeyboardInterrupt, typer.Abort):

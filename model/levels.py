@@ -4,7 +4,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 from scipy.special import exp1, gammainc, ndtr, pdtr, pdtrc
 
 from .noise import Noise
@@ -62,6 +61,8 @@ def unbiased(edges: Edges, noise: Noise) -> Levels:
     """
     if len(edges) > _MAX_FITTED_LEVELS + 1:
         raise ValueError(f"{len(edges) - 1} levels are more than the {_MAX_FITTED_LEVELS} that can be fitted")
+    from scipy.optimize import lsq_linear  # here: it takes a second to import, and few need it
+
     means = mean_counts(edges, noise)
     weight = 1 / noise.sigma(means)
     matrix = code_probabilities(edges, noise, means) * weight[:, None]

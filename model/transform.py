@@ -8,7 +8,6 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 from scipy.special import gammaln
 
 from .codebook import MAX_COUNT_BITS, Codebook
@@ -177,6 +176,8 @@ class Transform:
     @cached_property
     def curve(self) -> "Curve":
         """Mean and variance of a value over the root of the intensity; not for plain counts."""
+        from scipy.interpolate import CubicSpline  # here: it takes a second to import, and few need it
+
         size = 1 << self.count_bits
         values = np.asarray(self.forward(np.arange(size)), np.float64)
         end = np.sqrt(size)

@@ -65,7 +65,7 @@ def reconstruct(
     refine_probe: bool = False,
     probe_learning_rate: float = 1e-2,
     refine_positions: bool = False,
-    position_learning_rate: float = 0.5,
+    position_learning_rate: float = 0.15,
     device: str = "cpu",
     checkpoint: Path | None = None,
     progress: Progress | None = None,

@@ -26,7 +26,8 @@ from ..model.registers import core_registers
 from .bench_registers import Receiver, Sender
 from .coverage import Coverage
 from .draw import draw_codebook, draw_counts, draw_projection
-from .stream import MATRIX, PAUSES, Settings, Sink, Source, pack
+from .stream import MATRIX, PAUSES, Settings, Sink, Source
+from .tdata import pack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("core")

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coverage import Coverage
-from .stream import MATRIX, BeatBench, Beats, Settings
+from .stream import MATRIX, BeatBench, Settings
+from .tdata import Beats
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("decoder")

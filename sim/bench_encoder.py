@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..model.codebook import Codebook
 from .coverage import Coverage
-from .stream import MATRIX, PAUSES, Beat, BeatBench, Beats, Settings, pack, unpack
+from .stream import MATRIX, PAUSES, Beat, BeatBench, Settings
+from .tdata import Beats, pack, unpack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("encoder")

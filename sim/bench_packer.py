@@ -15,7 +15,8 @@ import numpy as np
 from ..model.packer import pack as packed
 from .coverage import Coverage
 from .payload import Frame, PayloadBench
-from .stream import MATRIX, Settings, pack
+from .stream import MATRIX, Settings
+from .tdata import pack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("packer")

@@ -19,7 +19,8 @@ from ..model.codebook import Codebook
 from ..model.fixed import Format
 from ..model.projection import Projection, ProjectionFormat
 from .coverage import Coverage
-from .stream import MATRIX, PAUSES, Beat, Beats, Pause, Settings, StreamBench, pack, pitch
+from .stream import MATRIX, PAUSES, Beat, Pause, Settings, StreamBench
+from .tdata import Beats, pack, pitch
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("projector")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..model.rice import SEGMENT, RiceFormat
 from .coverage import Coverage
-from .stream import MATRIX, PAUSES, Settings, StreamBench, pack
+from .stream import MATRIX, PAUSES, Settings, StreamBench
+from .tdata import pack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("rice")

@@ -14,7 +14,8 @@ import numpy as np
 from ..model.zeromask import GROUP, encode
 from .coverage import Coverage
 from .payload import Frame, PayloadBench
-from .stream import MATRIX, Beats, Settings, pack
+from .stream import MATRIX, Settings
+from .tdata import Beats, pack
 
 SETTINGS = Settings.load()
 COVERAGE = Coverage("zeromask")

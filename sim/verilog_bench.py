@@ -18,7 +18,7 @@ from ..model.core import Core
 from ..model.packet import CRC_OCTETS, OFFSETS, Flag, identifier
 from ..model.registers import core_registers
 from .draw import draw_codebook, draw_projection
-from .stream import pack
+from .tdata import pack
 
 _ENABLE = 1
 _MODE_SHIFT = 8

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import ptychopress
 import pytest
+from command import COMMAND, complaint, run
 from ptychopress.model.attributes import get
 from ptychopress.model.pca import learn
 from ptychopress.model.projection import Projection
@@ -23,21 +24,9 @@ from ptychopress.model.weights import fingerprint, load, save
 from ptychopress.reconstruction.cxi import write_cxi
 from ptychopress.reconstruction.scan import Scan
 
-COMMAND = Path(sys.executable).with_name("ptychopress")
 DATA = "entry_1/data_1/data"
 SHAPE = (9, 7)
 MASKED = (2, 3)
-
-
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment)
-
-
-def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    lines = [line for line in done.stderr.splitlines() if "error:" in line]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def write_frames(path: Path, counts: np.ndarray, name: str = DATA) -> Path:

@@ -2,11 +2,10 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+import command
 import h5py
 import numpy as np
 import pytest
@@ -16,13 +15,10 @@ from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose
 from ptychopress.reconstruction.phantom import cell_phantom
 
 pytestmark = pytest.mark.simulator
-COMMAND = Path(sys.executable).with_name("ptychopress")
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "demo", *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
-    )
+    return command.run("demo", *arguments, **environment)
 
 
 def write_cxi(path: Path, frames: np.ndarray, acquisition: Acquisition) -> None:

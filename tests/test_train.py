@@ -5,14 +5,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import command
 import h5py
 import numpy as np
 import pytest
+from command import COMMAND, complaint
 from ptychopress.model.pca import learn, pixel_noise
 from ptychopress.model.transform import Transform
 from ptychopress.model.weights import fingerprint, load
@@ -20,28 +21,18 @@ from ptychopress.reconstruction.acquisition import Acquisition, diffract, expose
 from ptychopress.reconstruction.frames import FrameFile
 from ptychopress.reconstruction.training import training_object
 
-COMMAND = Path(sys.executable).with_name("ptychopress")
 SIDE = 24
 DEAD = (3, 20)
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "train", *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
-    )
+    return command.run("train", *arguments, **environment)
 
 
 def told(*arguments: str | Path, **environment: str) -> dict:
     done = run(*arguments, "--json", **environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    lines = [line for line in done.stderr.splitlines() if "error:" in line]
-    assert len(lines) == 1
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run
 from ptychopress.model.pca import learn
 from ptychopress.model.quantise import quantise
 from ptychopress.model.transform import Transform
@@ -52,16 +53,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         paths[name] = str(folder / f"{name}.h5")
         save(paths[name], quantise(learn(values, 5, transform=transform), values))
     return paths
-
-
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["ptychopress", *map(str, arguments)],
-        executable=str(Path(sys.executable).with_name("ptychopress")),
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import command
 import ptychopress
 import pytest
 from ptychopress.cli.main import main
@@ -31,13 +32,7 @@ ICARUS = pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["ptychopress", "verilog", *map(str, arguments)],
-        executable=str(Path(sys.executable).with_name("ptychopress")),
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
+    return command.run("verilog", *arguments, **environment)
 
 
 TINY = """
