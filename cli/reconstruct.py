@@ -159,6 +159,9 @@ def reconstruct(
     refine_probe: Annotated[
         bool, typer.Option("--refine-probe/--no-refine-probe", help="Whether the probe is unknown too.")
     ] = True,
+    probe_learning_rate: Annotated[
+        float, typer.Option("--probe-learning-rate", help="Adam's step for the probe; 0.003 suits several modes.")
+    ] = 1e-2,
     modes: Annotated[
         int | None,
         typer.Option("--modes", help="Incoherent modes of the probe, as many as it has by default.", min=1),
@@ -230,6 +233,7 @@ def reconstruct(
             "seed": seed,
             "object_kind": object_kind.value,
             "refine_probe": refine_probe,
+            "probe_learning_rate": probe_learning_rate,
             "refine_positions": refine_positions,
             "device": device,
         }
