@@ -19,6 +19,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Runner, get_runner
 
 from ..hdl.axi import AxiStreamTop
@@ -646,7 +647,8 @@ def _environment(environment: dict[str, str]) -> Iterator[None]:
 def _build(simulator: Simulator, verilog: str) -> Path:
     environment = _tool_environment(simulator)
     version = verilator_version() if simulator == "verilator" else icarus_version()
-    key = json.dumps([simulator, version, _OPTIONS[simulator], _TIMESCALE, _PORTS, verilog])
+    # A model that is built finds cocotb where it was then: one of another environment is another model.
+    key = json.dumps([simulator, version, str(libs_dir), _OPTIONS[simulator], _TIMESCALE, _PORTS, verilog])
 
     def build(work: Path) -> None:
         source, ports, log = work / f"{_TOP}.v", work / "ports.vlt", work / "build.log"
