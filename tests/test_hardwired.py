@@ -22,6 +22,7 @@ from ptychopress.hdl.hardwired import AdderGraph, HardwiredProjector
 from ptychopress.hdl.verilog import verilog_text, waivers_text
 from ptychopress.model.projection import Projection, ProjectionFormat
 from ptychopress.sim.tools import verilator_path_environment
+from ptychopress.synth.peers import constant_matrix
 
 pytest.importorskip("da4ml")
 
@@ -373,15 +374,15 @@ def comparison() -> Any:
 @pytest.mark.simulator
 @pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
 @pytest.mark.parametrize("matrix", ["random", "components"])
-def test_what_is_compared_computes_the_same(comparison: Any, matrix: str, simulator: str) -> None:
-    weights = comparison.MATRICES[matrix](3, 9)
+def test_what_is_compared_computes_the_same(matrix: str, simulator: str) -> None:
+    weights = constant_matrix.MATRICES[matrix](3, 9)
     other = weights.copy()
     other[2, 5] += 1
-    compared = list(comparison.structures(weights, 2))
+    compared = list(constant_matrix.structures(weights, 2))
     assert [structure.name for structure in compared[:3]] == ["plain multiplications", "da4ml's Verilog", "ours"]
     for structure in compared:
-        assert comparison.wrong_sums(structure, weights) == 0
-        assert comparison.wrong_sums(structure, other) > 0
+        assert constant_matrix.wrong_sums(structure, weights) == 0
+        assert constant_matrix.wrong_sums(structure, other) > 0
 
 
 @pytest.mark.parametrize(
