@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .. import __version__
 from .bench_codec import codec
+from .bench_silicon import silicon
 from .console import console, progress_bar
 from .files import publish
 from .options import JsonOutput
@@ -21,6 +22,7 @@ from .options import JsonOutput
 bench = typer.Typer(help="Measure this package beside others that do the same, in one run on this machine.")
 
 bench.command()(codec)
+bench.command()(silicon)
 
 TOLERANCE = 1.02
 """A final error up to so many times the best rival's counts as its equal."""

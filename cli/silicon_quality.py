@@ -7,6 +7,7 @@ Not imported with the command line: it needs PyTorch.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from ..reconstruction.convergence import phase_error
 from ..reconstruction.engine import reconstruct
 from ..reconstruction.judgement import judge_one
 from ..reconstruction.scene import Scene
-from ..synth.peers.contenders import WIDE_TOTAL
-from ..synth.peers.floating import PRODUCT, TOTAL, WEIGHT, accumulate
+from ..synth.peers.contenders import FIXED, WIDE_TOTAL
+from ..synth.peers.floating import PRODUCT, TOTAL, WEIGHT, FloatFormat, accumulate
 
 Coefficients = NDArray[np.float64]
 
@@ -57,14 +58,14 @@ class Quality:
     smse_exact: float | None = None
 
 
-def fixed(components: Components, training: NDArray[Any], values: NDArray[Any]) -> Coefficients:
-    """Coefficients by the golden model of the projector: weights of 8 bits, coefficients of 16."""
-    compressor = quantise(components, training)
+def fixed(components: Components, training: NDArray[Any], values: NDArray[Any], weight_bits: int) -> Coefficients:
+    """Coefficients by the golden model of the projector: weights of `weight_bits`, coefficients of 16 bits."""
+    compressor = quantise(components, training, weight_bits)
     found, _ = compressor.projection.project(values)
     return _recovered(components, compressor.matrix, found * compressor.step + compressor.offset)
 
 
-def floating(components: Components, values: NDArray[Any], total: Any) -> Coefficients:
+def floating(components: Components, values: NDArray[Any], total: FloatFormat) -> Coefficients:
     """Coefficients by floating-point lanes: FP12 weights, FP16 products, sums of format `total`.
 
     The largest weight of a component is 1. Pixels come line by line; the mean frame's share is taken away afterwards,
@@ -114,18 +115,14 @@ def qualities(
         step(f"components of {transform}")
         ways: list[tuple[str, bool, Callable[[], Coefficients]]] = [
             ("exact", False, lambda exact=exact: exact),
-            (
-                f"ours, {bits} x 8 bits",
-                False,
-                lambda components=components, training=training, values=values: fixed(components, training, values),
-            ),
         ]
         ways += [
-            (
-                f"{WEIGHT}, {PRODUCT}, {total}",
-                True,
-                lambda components=components, values=values, total=total: floating(components, values, total),
-            )
+            (f"ours, {bits} x {weight_bits} bits", False, partial(fixed, components, training, values, weight_bits))
+            for value_bits, weight_bits in FIXED
+            if value_bits == bits
+        ]
+        ways += [
+            (f"{WEIGHT}, {PRODUCT}, {total}", True, partial(floating, components, values, total))
             for total in (TOTAL, WIDE_TOTAL)
         ]
         exact_image = None

@@ -22,8 +22,8 @@ class Contender:
     Parameters
     ----------
     name : str
-    against : str, optional
-        Name of the structure of ours that it is compared with; None for ours.
+    against : tuple of str
+        Names of the structures of ours that it is compared with; none for ours.
     gates : callable, optional
         Makes the combinational component whose area is measured in standard cells.
     wrong_gates : callable, optional
@@ -39,7 +39,7 @@ class Contender:
     """
 
     name: str
-    against: str | None = None
+    against: tuple[str, ...] = ()
     gates: Callable[[], Any] | None = None
     wrong_gates: Callable[[Mapped], int] | None = None
     flip_flops: int = 0
@@ -75,7 +75,7 @@ class Figures:
     """
 
     name: str
-    against: str | None
+    against: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     wrong: int = 0
     gate_equivalents: float | None = None

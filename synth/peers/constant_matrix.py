@@ -31,6 +31,7 @@ from ...model.fixed import Format
 from ...model.projection import Projection, ProjectionFormat
 from .. import area
 from ..liberty import Library
+from ..yosys import run_yosys
 
 INPUT_BITS = WEIGHT_BITS = 8
 SCRIPT = "map"
@@ -38,9 +39,6 @@ SCRIPT = "map"
 
 FREQUENCY_MHZ = 250
 """What nextpnr is asked for."""
-
-# The native yosys, several times as fast as the one in WebAssembly; a command that fails ends the process.
-YOSYS = "import sys; from pyosys import libyosys as y; d = y.Design(); [d.run_pass(c) for c in sys.argv[1:]]"
 
 Weights = NDArray[np.int64]
 
@@ -287,7 +285,8 @@ def measure(structure: Structure, weights: Weights, library: Library, seeds: int
         commands += ["read_rtlil top.il", "flatten", "opt_clean -purge", "rename -enumerate"]
         # Without the multipliers of the FPGA: an ASIC has none either.
         commands += ["synth_ecp5 -nodsp -top top -json top.json"]
-        _run([sys.executable, "-c", YOSYS, *commands], directory)
+        # The native yosys, several times as fast as the one in WebAssembly.
+        run_yosys(commands, directory, structure.name)
         cells = json.loads((directory / "top.json").read_text())["modules"]["top"]["cells"].values()
         kinds = [cell["type"] for cell in cells]
         speeds = []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
@@ -37,6 +36,9 @@ VECTORS = 20_000
 CLOCKS = 300
 """Inputs that RTL with registers is checked with."""
 
+FIXED = ((8, 8), (14, 8), (14, 12))
+"""Bits of a value and of a weight of our lanes: codes, counts, counts with finer weights."""
+
 WIDE_TOTAL = FloatFormat(5, 11)
 """The other FP17: a bit of fraction for one of exponent."""
 
@@ -56,92 +58,67 @@ class Registered(wiring.Component):
         return m
 
 
-class BlockTable(wiring.Component):
-    """The codebook in block memory, with the register behind it. Latency 2 clocks."""
-
-    latency = 2
-
-    def __init__(self, codebook: Codebook) -> None:
-        self.codebook = codebook
-        super().__init__({"count": In(codebook.count_bits), "code": Out(codebook.code_bits)})
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        codes = self.codebook.table.tolist()
-        memory = Memory(shape=self.codebook.code_bits, depth=len(codes), init=codes, attrs={"ram_style": "block"})
-        m.submodules.memory = memory
-        port = memory.read_port()
-        m.d.comb += port.addr.eq(self.count)
-        m.d.sync += self.code.eq(port.data)
-        return m
-
-
 def encoders(library: Library, count_bits: int = 14) -> list[Contender]:
     """Encoder cores: ours, and peers whose codes are as long and no better in error and in added noise.
 
-    On the ECP5 each stands between registers.
+    On the ECP5 each stands between registers; of a table yosys makes block memory there.
     """
     narrow = min(count_bits, 10)
     b, a = Codebook.named("sqrt-b", count_bits), Codebook.named("sqrt-a", count_bits)
-    a_10, argonne_10 = Codebook.named("sqrt-a", narrow), Codebook.named("argonne-10to7", narrow)
+    near_a, argonne_book = Codebook.named("sqrt-a", narrow), Codebook.named("argonne-10to7", narrow)
     rows = []
 
-    def add(
-        name: str, book: Codebook, core: Callable[[], Any] | None, against: str | None = None, clocked: Any = None
-    ) -> None:
+    def add(name: str, book: Codebook, core: Callable[[], Any], *against: str, pipelined: bool = False) -> str:
         midpoint = book.figures().decoding["midpoint"]
+        facts = {
+            "codebook": book.name,
+            "count_bits": book.count_bits,
+            "code_bits": book.code_bits,
+            "max_error": midpoint.max_error,
+            "added_noise": midpoint.inflation_mean,
+        }
         rows.append(
             Contender(
                 name=name,
                 against=against,
-                gates=core,
+                gates=None if pipelined else core,
                 wrong_gates=partial(_wrong_codes, book=book, library=library),
-                clocked=clocked or (lambda: Registered(core())),
+                clocked=lambda: Registered(core()),
                 wrong_clocked=partial(_wrong_clocked_codes, book=book),
-                facts={
-                    "codebook": book.name,
-                    "count_bits": book.count_bits,
-                    "code_bits": book.code_bits,
-                    "max_error": midpoint.max_error,
-                    "added_noise": midpoint.inflation_mean,
-                },
+                facts=facts,
             )
         )
+        return name
 
-    ours_b, ours_a, ours_10 = (f"ours, {name}" for name in ("sqrt-b", "sqrt-a", f"sqrt-a, {narrow} bits"))
-    add(ours_b, b, lambda: ShiftCore(b))
-    add("plain casez", b, lambda: Structure(b, octave_case), ours_b)
-    add("table as logic", b, lambda: Structure(b, table), ours_b)
-    add("table in block memory", b, None, ours_b, lambda: BlockTable(b))
-    for scale, against in ((1, ours_b), (2, ours_a)):
-        if against == ours_a:
-            add(ours_a, a, lambda: ShiftCore(a))
-        book = NearestSqrt.codebook(count_bits, scale)
-        add(f"nearest sqrt, scale {scale}", book, partial(NearestSqrt, count_bits, scale), against)
-        add(
-            f"nearest sqrt, scale {scale}, pipelined",
-            book,
-            None,
-            against,
-            lambda scale=scale: Registered(NearestSqrt(count_bits, scale, pipelined=True)),
-        )
-    add(ours_10, a_10, lambda: ShiftCore(a_10))
-    add("Argonne's 10 to 7, plain", argonne_10, lambda: Structure(argonne_10, argonne), ours_10)
-    add("Argonne's 10 to 7, table", argonne_10, lambda: Structure(argonne_10, table), ours_10)
+    def add_roots(scale: int, against: str) -> None:
+        for pipelined in (False, True):
+            core = partial(NearestSqrt, count_bits, scale, pipelined=pipelined)
+            name = f"nearest sqrt, scale {scale}{', pipelined' if pipelined else ''}"
+            add(name, NearestSqrt.codebook(count_bits, scale), core, against, pipelined=pipelined)
+
+    ours = add("ours, sqrt-b", b, partial(ShiftCore, b))
+    add("plain casez", b, partial(Structure, b, octave_case), ours)
+    add("table", b, partial(Structure, b, table), ours)
+    add_roots(1, ours)
+    ours = add("ours, sqrt-a", a, partial(ShiftCore, a))
+    add_roots(2, ours)
+    ours = add(f"ours, sqrt-a of {narrow} bits", near_a, partial(ShiftCore, near_a))
+    add("Argonne's 10 to 7, plain", argonne_book, partial(Structure, argonne_book, argonne), ours)
+    add("Argonne's 10 to 7, table", argonne_book, partial(Structure, argonne_book, table), ours)
     return rows
 
 
 def lanes(library: Library, pixels: int = PIXELS) -> list[Contender]:
     """Multiply-accumulate lanes, a product a clock, and what is needed beside them once a pixel or once a component."""
-    codes = ProjectionFormat(pixels=pixels, components=1, input_bits=8)
-    counts = ProjectionFormat(pixels=pixels, components=1, input_bits=14)
-    ours = "ours, 8 x 8 bits"
-    rows = [
-        _lane(ours, None, FixedPoint(codes), library),
-        _lane("ours, 14 x 8 bits", None, FixedPoint(counts), library),
-    ]
+    rows = []
+    for value_bits, weight_bits in FIXED:
+        size = ProjectionFormat(pixels=pixels, components=1, input_bits=value_bits, weight_bits=weight_bits)
+        rows.append(_lane(f"ours, {value_bits} x {weight_bits} bits", (), FixedPoint(size), library))
+    ours = tuple(row.name for row in rows)
     for total in (TOTAL, WIDE_TOTAL):
         rows.append(_lane(f"{WEIGHT}, {PRODUCT}, {total}", ours, FloatingPoint(WEIGHT, PRODUCT, total), library))
+
+    codes = ProjectionFormat(pixels=pixels, components=1, input_bits=8)
 
     def wrong_shift(mapped: Mapped) -> int:
         rng = np.random.default_rng(3)
@@ -173,7 +150,7 @@ def lanes(library: Library, pixels: int = PIXELS) -> list[Contender]:
     return rows
 
 
-def _lane(name: str, against: str | None, arithmetic: Arithmetic, library: Library) -> Contender:
+def _lane(name: str, against: tuple[str, ...], arithmetic: Arithmetic, library: Library) -> Contender:
     return Contender(
         name=name,
         against=against,
