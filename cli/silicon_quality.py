@@ -6,7 +6,7 @@ Not imported with the command line: it needs PyTorch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,6 @@ from ..reconstruction.acquisition import diffract
 from ..reconstruction.components import scene_components
 from ..reconstruction.convergence import phase_error
 from ..reconstruction.engine import reconstruct
-from ..reconstruction.judgement import judge_one
 from ..reconstruction.scene import Scene
 from ..synth.peers.contenders import FIXED, WIDE_TOTAL
 from ..synth.peers.floating import PRODUCT, TOTAL, WEIGHT, FloatFormat, accumulate
@@ -138,6 +137,6 @@ def qualities(
                 image = reconstruct(frames, scene.acquisition, epochs=epochs).object
                 exact_image = image if exact_image is None else exact_image
                 row.smse = phase_error(scene, image)
-                row.smse_exact = judge_one(scene, image, (exact_image, exact_image)).smse_unencoded
+                row.smse_exact = phase_error(replace(scene, truth=exact_image), image)
                 step(f"{transform}, {name}, image")
             yield row
