@@ -4,10 +4,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ FORMAT = "ptychopress-bench-silicon-1"
 QUICK_SCRIPTS = ("default", "amap2")
 """ABC scripts of a quick run."""
 
-MATRIX = (4, 16)
+MATRIX = (4, 8)
 """Components and pixels of the constant matrix."""
 
 COMPONENTS, PHOTONS, EPOCHS = 94, 2e7, 30
@@ -125,7 +125,7 @@ def silicon(
                 typer.echo(_figures_table(chosen[group]))
                 typer.echo(f"\nOurs / theirs:\n\n{_ratios_table(compared[group])}")
             else:
-                typer.echo(_quality_table([quality for row in chosen[group] for quality in row["qualities"]]))
+                typer.echo(_quality_table(chosen[group]))
     wrong = [row["name"] for rows in chosen.values() for row in rows if row.get("wrong")]
     if wrong:
         complain(f"wrong, and so not to be compared: {', '.join(wrong)}")
@@ -178,7 +178,11 @@ def _tasks(
         weights = constant_matrix.random_matrix(*MATRIX)
         make = partial(_matrix_figures, weights=weights, library=library, seeds=len(seeds))
         return {name: lambda build=build: asdict(make(build(weights))) for name, build in _MATRICES.items()}
-    return {"all": lambda: {"qualities": list(_qualities(image=group is Group.IMAGE))}}
+    return {
+        f"{judge.transform}, {name}": lambda judge=judge, name=name: asdict(judge.judge(name))
+        for judge in _judges(image=group is Group.IMAGE)
+        for name in judge.ways
+    }
 
 
 _MATRICES: dict[str, Callable[[Any], constant_matrix.Structure]] = {
@@ -210,15 +214,15 @@ def _matrix_figures(structure: constant_matrix.Structure, weights: Any, library:
     )
 
 
-def _qualities(*, image: bool) -> Iterator[dict[str, Any]]:
-    """Figures of the arithmetic on a quarter of the simulated cell's scan."""
+def _judges(*, image: bool) -> list[Any]:
+    """Arithmetic on codes and on counts, on a quarter of the simulated cell's scan."""
     from ..reconstruction.phantom import cell_phantom
     from ..reconstruction.scene import simulated
-    from .silicon_quality import qualities
+    from .silicon_quality import Judge
 
-    scene = simulated(cell_phantom(), PHOTONS, seed=1, quick=True)
-    codes = Transform.codes(Codebook.named("sqrt-b"))
-    yield from map(asdict, qualities(scene, codes, COMPONENTS, EPOCHS if image else 0))
+    scene = cache(lambda: simulated(cell_phantom(), PHOTONS, seed=1, quick=True))
+    kinds = Transform.codes(Codebook.named("sqrt-b")), Transform()
+    return [Judge(scene, transform, COMPONENTS, EPOCHS if image else 0) for transform in kinds]
 
 
 def _compared(rows: list[Figures]) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@
 Not imported with the command line: it needs PyTorch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ class Quality:
     values : str
         What is projected.
     arithmetic : str
-    peer : bool
     components : int
     relative : float
         Rms error of the coefficients over their rms.
@@ -49,7 +48,6 @@ class Quality:
 
     values: str
     arithmetic: str
-    peer: bool
     components: int
     relative: float = 0.0
     added_noise: float = 0.0
@@ -81,62 +79,88 @@ def _recovered(components: Components, matrix: NDArray[np.float64], found: Coeff
     return found @ linalg.inv(components.rows @ matrix.T)
 
 
-def qualities(
-    scene: Scene,
-    codes: Transform,
-    count: int,
-    epochs: int,
-    step: Callable[[str], None] = lambda _: None,
-) -> Iterator[Quality]:
-    """Every arithmetic on codes and on counts of a simulated scene, on the same `count` components of each.
+class Judge:
+    """Every arithmetic on one kind of values of a simulated scene, with the same components for all.
+
+    What takes time is done when it is first needed.
 
     Parameters
     ----------
     scene
-        Its first noise instance is projected.
-    codes
-        What becomes of counts by the encoder.
+        Makes the scene, whose first noise instance is projected.
+    transform
+        What becomes of counts.
     count
         S'.
     epochs
         Of each reconstruction; 0: no images.
-    step
-        Called with what was done.
     """
-    assert scene.truth is not None
-    counts, shape = scene.counts[0], scene.counts[0].shape
-    intensity = diffract(scene.truth, scene.acquisition).reshape(len(counts), -1)
-    for transform, bits in ((codes, codes.input_bits), (Transform(), scene.count_bits)):
-        training, components = scene_components(scene, scene.acquisition, transform, count)
-        values = transform.forward(counts)
-        exact = components.project(values)
-        variance = transform.noise_variance(intensity) @ (components.rows / components.noise).T ** 2
-        step(f"components of {transform}")
-        ways: list[tuple[str, bool, Callable[[], Coefficients]]] = [
-            ("exact", False, lambda exact=exact: exact),
-        ]
-        ways += [
-            (f"ours, {bits} x {weight_bits} bits", False, partial(fixed, components, training, values, weight_bits))
-            for value_bits, weight_bits in FIXED
-            if value_bits == bits
-        ]
-        ways += [
-            (f"{WEIGHT}, {PRODUCT}, {total}", True, partial(floating, components, values, total))
-            for total in (TOTAL, WIDE_TOTAL)
-        ]
-        exact_image = None
-        for name, peer, project in ways:
-            found = project()
-            error = found - exact
-            row = Quality(str(transform), name, peer, count)
-            row.relative = float(np.sqrt(np.mean(error**2) / np.mean(exact**2)))
-            row.added_noise = float(np.mean(error**2) / np.mean(variance))
-            step(f"{transform}, {name}")
-            if epochs:
-                frames = components.intensity(found).reshape(shape).astype(np.float32)
-                image = reconstruct(frames, scene.acquisition, epochs=epochs).object
-                exact_image = image if exact_image is None else exact_image
-                row.smse = phase_error(scene, image)
-                row.smse_exact = phase_error(replace(scene, truth=exact_image), image)
-                step(f"{transform}, {name}, image")
-            yield row
+
+    def __init__(self, scene: Callable[[], Scene], transform: Transform, count: int, epochs: int) -> None:
+        self._make_scene = scene
+        self.transform = transform
+        self.count = count
+        self.epochs = epochs
+        bits = transform.input_bits
+        self.ways: dict[str, Callable[[], Coefficients]] = {"exact": lambda: self.exact}
+        for value_bits, weight_bits in FIXED:
+            if value_bits == bits:
+                self.ways[f"ours, {bits} x {weight_bits} bits"] = partial(self._fixed, weight_bits)
+        for total in (TOTAL, WIDE_TOTAL):
+            self.ways[f"{WEIGHT}, {PRODUCT}, {total}"] = partial(self._floating, total)
+
+    def judge(self, name: str) -> Quality:
+        """Figures of one of the `ways`."""
+        found, scene = self.ways[name](), self.scene
+        error = found - self.exact
+        row = Quality(str(self.transform), name, self.count)
+        row.relative = float(np.sqrt(np.mean(error**2) / np.mean(self.exact**2)))
+        row.added_noise = float(np.mean(error**2) / self._variance)
+        if self.epochs:
+            image = self.exact_image if name == "exact" else self._image(found)
+            row.smse = phase_error(scene, image)
+            row.smse_exact = phase_error(replace(scene, truth=self.exact_image), image)
+        return row
+
+    @cached_property
+    def scene(self) -> Scene:
+        """What is projected."""
+        return self._make_scene()
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """Codes or counts, (J, n, n)."""
+        return self.transform.forward(self.scene.counts[0])
+
+    @cached_property
+    def exact(self) -> Coefficients:
+        """Coefficients of the components before rounding, (J, S')."""
+        return self._learned[1].project(self.values)
+
+    @cached_property
+    def exact_image(self) -> NDArray[np.complex64]:
+        """Reconstruction from exact coefficients."""
+        return self._image(self.exact)
+
+    @cached_property
+    def _learned(self) -> tuple[NDArray[Any], Components]:
+        return scene_components(self.scene, self.scene.acquisition, self.transform, self.count)
+
+    @cached_property
+    def _variance(self) -> float:
+        """Mean variance of a coefficient by the photons' noise."""
+        assert self.scene.truth is not None
+        components = self._learned[1]
+        intensity = diffract(self.scene.truth, self.scene.acquisition).reshape(len(self.values), -1)
+        return float(np.mean(self.transform.noise_variance(intensity) @ (components.rows / components.noise).T ** 2))
+
+    def _fixed(self, weight_bits: int) -> Coefficients:
+        training, components = self._learned
+        return fixed(components, training, self.values, weight_bits)
+
+    def _floating(self, total: FloatFormat) -> Coefficients:
+        return floating(self._learned[1], self.values, total)
+
+    def _image(self, found: Coefficients) -> NDArray[np.complex64]:
+        frames = self._learned[1].intensity(found).reshape(self.values.shape).astype(np.float32)
+        return reconstruct(frames, self.scene.acquisition, epochs=self.epochs).object

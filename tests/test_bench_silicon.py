@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from ptychopress.cli import bench_silicon
 from ptychopress.cli.main import main
-from ptychopress.synth.peers import constant_matrix, contenders
+from ptychopress.synth.peers import compare, constant_matrix, contenders
 from ptychopress.synth.peers.constant_matrix import Structure
 
 
@@ -38,7 +39,7 @@ def test_the_command_prints_ratios_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results.json"
-    original, measured = bench_silicon.measure, []
+    original, measured = compare.measure, []
 
     def measure(contender: Any, *arguments: Any) -> Any:
         if len(measured) == 2:
@@ -137,7 +138,7 @@ def test_a_file_of_something_else_is_left_alone(
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found = bench_silicon.find_spec
+    found = find_spec
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(bench_silicon, "find_spec", lambda name: None if name == "torch" else found(name) or True)
     assert command(monkeypatch, "--only", "matrix") == 2
@@ -191,7 +192,7 @@ def test_wide_arithmetic_is_exact() -> None:
 @pytest.mark.slow
 def test_the_arithmetic_is_judged() -> None:
     pytest.importorskip("torch")
-    from ptychopress.cli.silicon_quality import fixed, qualities
+    from ptychopress.cli.silicon_quality import Judge, fixed
     from ptychopress.model.codebook import Codebook
     from ptychopress.model.transform import Transform
     from ptychopress.reconstruction.acquisition import diffract, expose, placed
@@ -211,13 +212,15 @@ def test_the_arithmetic_is_judged() -> None:
     mask = np.zeros((16, 16), np.bool_)
     scene = Scene("small", "Small", acquisition, (counts, counts), truth, support, inside, 14, mask, False, "two")
     codes = Transform.codes(Codebook.named("sqrt-b"))
-    told = list(qualities(scene, codes, 4, epochs=1))
+    judges = [Judge(lambda: scene, transform, 4, epochs=1) for transform in (codes, Transform())]
+    told = [judge.judge(name) for judge in judges for name in judge.ways]
     by_name = {(row.values, row.arithmetic): row for row in told}
-    assert len(by_name) == len(told) == 9 and sum(row.peer for row in told) == 4
+    assert len(by_name) == len(told) == 9
     # 14 bits count in the image too, and the exact one is itself.
     finer, coarser = (by_name["counts", f"ours, 14 x {bits} bits"] for bits in (12, 8))
     assert 0 < finer.added_noise < coarser.added_noise / 50
     for row in told:
+        assert row.smse is not None and row.smse_exact is not None
         assert (row.smse_exact < 1e-12) == (row.arithmetic == "exact") == (row.relative == 0)
         assert row.smse > 1e-5
     training, components = scene_components(scene, acquisition, codes, 4)

@@ -104,21 +104,21 @@ def test_a_longer_fraction_is_nearer() -> None:
     assert errors[0] > errors[1] > errors[2] > 0
 
 
-@pytest.mark.parametrize(("a", "b", "product"), [(TINY, TINY, TINY), (TINY, OTHER, TINY), (TINY, TINY, OTHER)])
+@pytest.mark.parametrize(("a", "b", "product"), [(TINY, OTHER, TINY), (TINY, TINY, OTHER)])
 def test_every_product(a: FloatFormat, b: FloatFormat, product: FloatFormat) -> None:
     first, second = pairs(a, b)
     found = outputs(FloatMultiplier(a, b, product), a=first, b=second)["product"]
     np.testing.assert_array_equal(product.decode(found), product.round(a.decode(first) * b.decode(second)))
 
 
-@pytest.mark.parametrize("format", [TINY, FloatFormat(4, 2)])
-def test_every_sum(format: FloatFormat) -> None:
+def test_every_sum() -> None:
+    format = FloatFormat(4, 2)
     first, second = pairs(format, format)
     found = outputs(FloatAdder(format), a=first, b=second)["total"]
     np.testing.assert_array_equal(format.decode(found), format.round(format.decode(first) + format.decode(second)))
 
 
-@pytest.mark.parametrize(("bits", "format"), [(4, TINY), (9, TINY), (6, PRODUCT)])
+@pytest.mark.parametrize(("bits", "format"), [(9, TINY), (6, PRODUCT)])
 def test_every_integer(bits: int, format: FloatFormat) -> None:
     integers = np.arange(1 << bits)
     found = outputs(IntegerToFloat(bits, format), integer=integers)["number"]
@@ -131,7 +131,7 @@ def test_what_is_no_format_is_refused(wrong: dict[str, int]) -> None:
         FloatFormat(**{"exponent_bits": 5, "fraction_bits": 10} | wrong)
 
 
-@pytest.mark.parametrize(("bits", "scale"), [(8, 1), (8, 2), (7, 3), (4, 16), (1, 1)])
+@pytest.mark.parametrize(("bits", "scale"), [(8, 1), (7, 3)])
 def test_roots_are_the_codebook(bits: int, scale: int) -> None:
     book = Codebook.named("nearest-sqrt", bits, scale=scale)
     codes = outputs(NearestSqrt(bits, scale), count=np.arange(1 << bits))["code"]
@@ -146,13 +146,14 @@ def test_a_wrong_latency_shows() -> None:
     assert contenders._wrong_clocked_codes(early, NearestSqrt.codebook(6, 1)) > 0
 
 
+@pytest.mark.usefixtures("refused")
 @pytest.mark.parametrize("scale", [0, 17, 1.5])
 def test_a_scale_that_is_no_small_integer_is_refused(scale: Any) -> None:
     with pytest.raises(ValueError, match="scale must be a whole number from 1 to 16"):
         NearestSqrt(8, scale)
 
 
-FIXED = FixedPoint(ProjectionFormat(pixels=8, components=1, input_bits=3, weight_bits=3))
+SIZE = ProjectionFormat(pixels=8, components=1, input_bits=3, weight_bits=3)
 FLOATING = FloatingPoint(TINY, TINY, OTHER)
 
 
@@ -160,16 +161,21 @@ def lane(arithmetic: Arithmetic) -> Contender:
     return contenders._lane("lane", (), arithmetic, YOSYS_GATES)
 
 
-@pytest.mark.parametrize("arithmetic", [FIXED, FLOATING])
-def test_lanes_are_right(arithmetic: Arithmetic) -> None:
-    steps: list[str] = []
-    figures = measure(lane(arithmetic), YOSYS_GATES, FEW, (), steps.append)
-    assert figures.wrong == 0 and figures.script == "map" and figures.luts is None and len(steps) == 2
-    bare = Contender(name="step", gates=lambda: Step(arithmetic), wrong_gates=lambda _: 0)
+def test_a_lane_is_right_and_its_registers_count() -> None:
+    figures = measure(lane(FLOATING), YOSYS_GATES, FEW, ())
+    assert figures.wrong == 0 and figures.script == "map" and figures.luts is None
+    bare = Contender(name="step", gates=lambda: Step(FLOATING), wrong_gates=lambda _: 0)
     # A flip-flop has 16 transistors, a NAND 4.
     assert flip_flop_equivalents(YOSYS_GATES, FEW) == 4
-    logic = measure(bare, YOSYS_GATES, FEW, ()).gate_equivalents
-    assert figures.gate_equivalents == logic + 4 * sum(arithmetic.widths.values())
+    logic = measure(bare, YOSYS_GATES, FEW, ()).gate_equivalents or 0
+    assert figures.gate_equivalents == logic + 4 * sum(FLOATING.widths.values())
+
+
+def wrong_outputs(contender: Contender) -> tuple[int, int]:
+    """Of its netlist, and of its RTL with registers."""
+    assert contender.gates and contender.wrong_gates and contender.clocked and contender.wrong_clocked
+    (mapped,) = map_component(contender.gates(), scripts=FEW)
+    return contender.wrong_gates(mapped), contender.wrong_clocked(contender.clocked())
 
 
 def without_sticky(m: Any, value: Any, distance: Any) -> Any:
@@ -196,10 +202,7 @@ def test_a_wrong_floating_point_lane_shows(name: str, wrong: Callable, monkeypat
     from ptychopress.synth.peers import mac_lane
 
     monkeypatch.setattr(mac_lane if name == "widened" else float_mac, name, wrong)
-    contender = lane(FLOATING)
-    (mapped,) = map_component(contender.gates(), scripts=FEW)
-    assert contender.wrong_gates(mapped) > 0
-    assert contender.wrong_clocked(contender.clocked()) > 0
+    assert min(wrong_outputs(lane(FLOATING))) > 0
 
 
 class Unsigned(FixedPoint):
@@ -213,16 +216,14 @@ class Unsigned(FixedPoint):
 
 
 def test_a_wrong_fixed_point_lane_shows() -> None:
-    size = ProjectionFormat(pixels=8, components=1, input_bits=3, weight_bits=3)
-    assert measure(lane(Unsigned(size)), YOSYS_GATES, FEW, ()).wrong > 0
+    assert wrong_outputs(lane(FixedPoint(SIZE))) == (0, 0)
+    assert min(wrong_outputs(lane(Unsigned(SIZE)))) > 0
 
 
 def test_a_wrong_root_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest_sqrt, "_select", lambda bit, one, other: other)
     rows = {row.name: row for row in contenders.encoders(YOSYS_GATES, 6)}
-    contender = rows["nearest sqrt, scale 1"]
-    (mapped,) = map_component(contender.gates(), scripts=FEW)
-    assert contender.wrong_gates(mapped) > 0 and contender.wrong_clocked(contender.clocked()) > 0
+    assert min(wrong_outputs(rows["nearest sqrt, scale 1"])) > 0
 
 
 def test_peers_are_no_better_than_what_they_are_compared_with() -> None:

@@ -98,7 +98,6 @@ def measure(
     library: Library,
     scripts: Mapping[str, str],
     seeds: Sequence[int],
-    step: Callable[[str], None] = lambda _: None,
 ) -> Figures:
     """Check and measure a contender.
 
@@ -111,8 +110,6 @@ def measure(
         ABC scripts; every netlist is checked, the smallest counts.
     seeds
         Of placement on the ECP5; none: it is left out.
-    step
-        Called with what was done.
     """
     figures = Figures(contender.name, contender.against, contender.facts)
     if contender.gates and contender.wrong_gates:
@@ -120,7 +117,6 @@ def measure(
         for result in map_component(contender.gates(), library, scripts):
             figures.wrong += contender.wrong_gates(result)
             mapped.append(result)
-            step(f"{contender.name}, {result.script}")
         best = min(mapped, key=lambda result: result.area)
         registers = contender.flip_flops * flip_flop_equivalents(library, scripts) if contender.flip_flops else 0.0
         figures.gate_equivalents = best.gate_equivalents + registers
@@ -132,7 +128,6 @@ def measure(
             placed = place_and_route(contender.clocked(), seeds=seeds)
             figures.luts, figures.flip_flops = placed.lut4, placed.flip_flops
             figures.dsp, figures.block_ram, figures.mhz = placed.dsp, placed.block_ram, placed.median
-        step(f"{contender.name}, ECP5")
     return figures
 
 
