@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,15 @@ def sim(
         typer.Option("--only", help="Runs whose name holds this text or matches this pattern.", metavar="PATTERN"),
     ] = None,
     list_runs: Annotated[bool, typer.Option("--list", help="List the runs and leave.")] = False,
+    coverage: Annotated[
+        Path | None,
+        typer.Option(
+            "--coverage",
+            help="Count lines and toggled bits too (Verilator), keep everything in this directory, a run each, and"
+            " report on all runs that are there.",
+            metavar="DIR",
+        ),
+    ] = None,
     soak: Annotated[
         int | None,
         typer.Option(
@@ -53,10 +63,11 @@ def sim(
 ) -> None:
     """Run the cocotb benches on the generated Verilog: every count, weights at their limits, stalls, resets, reloads.
 
-    A failed run tells its seed; the same seed repeats it.
+    A failed run tells its seed; the same seed repeats it. With --coverage a line that no test reaches fails too,
+    unless it is waived.
     """
     if soak is not None:
-        refuse("the benches' own: leave it out with --soak", only=only, list=list_runs)
+        refuse("the benches' own: leave it out with --soak", only=only, list=list_runs, coverage=coverage)
         _soak(soak, config, seed, as_json)
         return
     refuse("goes with --soak", config=config)
@@ -69,23 +80,31 @@ def sim(
     if list_runs:
         typer.echo(json.dumps(chosen, indent=1) if as_json else "\n".join(chosen))
         return
+    if coverage is not None and simulator is not Simulator.VERILATOR:
+        raise ValueError(f"--coverage goes with --simulator verilator, got {simulator.value}")
     require(simulator.value)
     results = {}
     with progress_bar() as bars:
         bar = bars.add_task(f"benches on {simulator.value}", total=len(chosen))
         for name in chosen:
-            results[name] = REGRESSIONS[name].run(simulator.value, seed)
+            directory = coverage / name if coverage else None
+            results[name] = REGRESSIONS[name].run(simulator.value, seed, directory, code_coverage=coverage is not None)
             bars.advance(bar)
             if not results[name].passed:
                 console.print(str(results[name]), style="red", markup=False)
-    if as_json:
+    complete = True
+    if coverage is not None:
+        from .coverage import report
+
+        complete = report(coverage, {name: regression.bench for name, regression in REGRESSIONS.items()}, as_json)
+    elif as_json:
         rows = [{"run": name, "passed": result.passed} | asdict(result) for name, result in results.items()]
         typer.echo(json.dumps(rows, indent=1, default=str))
-    else:
+    if not as_json:
         tests = sum(len(result.tests) for result in results.values())
         failed = sum(not result.passed for result in results.values())
         typer.echo(f"{len(results)} runs, {tests} tests on {simulator.value}, seed {seed}: {failed} runs failed")
-    if any(not result.passed for result in results.values()):
+    if not complete or any(not result.passed for result in results.values()):
         raise typer.Exit(1)
 
 

@@ -46,8 +46,13 @@ def verilog_text(block: Any, module: str) -> str:
     with patch.dict(os.environ, AMARANTH_USE_YOSYS="builtin"):
         text = verilog.convert(block, name=module, platform=target, emit_src=False, strip_internal_attrs=True)
     if target.block_memory in text:
-        text += "\n" + _resource("block_memory.v").replace("module block_memory", f"module {target.block_memory}")
+        text += "\n" + block_memory_text(target)
     return text
+
+
+def block_memory_text(target: VerilogTarget) -> str:
+    """Text of the module of block memories."""
+    return _resource("block_memory.v").replace("module block_memory", f"module {target.block_memory}")
 
 
 def waivers_text() -> str:

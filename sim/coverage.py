@@ -2,11 +2,12 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Functional coverage: what a bench promises to have tried, and whether it did."""
 
+import json
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
-from cocotb_coverage.coverage import CoverageDB, CoverPoint
+from cocotb_coverage.coverage import CoverPoint
 
 
 class Coverage:
@@ -54,8 +55,12 @@ class Coverage:
         assert not missing, f"bins not hit: {text}"
 
     def write(self, path: Path) -> None:
-        """Write all points with their hits as YAML."""
-        CoverageDB().export_to_yaml(str(path))
+        """Write all points as JSON: the hits of each bin."""
+        hits = {
+            point: {str(key): count for key, count in cover.detailed_coverage.items()}
+            for point, cover in self._points.items()
+        }
+        path.write_text(json.dumps(hits, indent=1))
 
 
 def _sample(value: Any) -> None:

@@ -42,6 +42,7 @@ from ..model.packet import Sizes
 from ..model.projection import ProjectionFormat
 from ..model.registers import core_registers
 from ..model.rice import RiceFormat
+from .code_coverage import COVERAGE_OPTIONS, VERILOG_FILE
 from .packetizer_port import PacketizerPort
 from .stream import SETTINGS_VARIABLE, Settings
 from .tools import (
@@ -104,7 +105,7 @@ class BenchResult:
         Tests that ran.
     failures : tuple of Failure
     coverage_path, log_path : Path
-        Functional coverage (YAML), there if the test `coverage` ran, and all that the simulator printed.
+        Functional coverage (JSON), there if the test `coverage` ran, and all that the simulator printed.
     seconds : float
     """
 
@@ -141,6 +142,8 @@ def run_bench(
     tables: Sequence[Codebook] = (),
     tests: Sequence[str] = (),
     directory: Path | None = None,
+    netlist: Callable[[str, str], str] | None = None,
+    code_coverage: bool = False,
 ) -> BenchResult:
     """Run a bench on a block.
 
@@ -151,7 +154,7 @@ def run_bench(
     block : Amaranth component
         One of ours: the bench is told what its attributes say.
     bench : str
-        "encoder", "decoder", "projector", "registers", "packer", "zeromask", "rice" or "framer".
+        "encoder", "decoder", "projector", "registers", "packer", "zeromask", "rice", "framer" or "core".
     simulator : {"verilator", "icarus"}
     seed : int
         Of everything random in the run.
@@ -161,6 +164,10 @@ def run_bench(
         Regular expressions for the names of the tests to run, all of them by default.
     directory : Path, optional
         Where results go; by default a new one in the cache directory.
+    netlist : callable, optional
+        Makes of Verilog and the name of its top module the Verilog to run instead: a netlist, with its cells.
+    code_coverage : bool
+        Verilator only: leave in the directory what `ptychopress.sim.code_coverage` reads.
 
     Raises
     ------
@@ -174,10 +181,15 @@ def run_bench(
         prune(runs)
         directory = Path(tempfile.mkdtemp(prefix=f"{bench}-", dir=runs))
     directory.mkdir(parents=True, exist_ok=True)
-    coverage, log, results = (directory / name for name in ("coverage.yml", "simulator.log", "results.xml"))
+    coverage, log, results = (directory / name for name in ("coverage.json", "simulator.log", "results.xml"))
     settings = directory / "settings.json"
     settings.write_text(json.dumps(asdict(_settings(block, tables, coverage))))
-    build = _build(simulator, verilog_text(_top(block), _TOP))
+    verilog = verilog_text(top_of(block), _TOP)
+    if netlist is not None:
+        verilog = netlist(verilog, _TOP)
+    if code_coverage:
+        (directory / VERILOG_FILE).write_text(verilog)
+    build = _build(simulator, verilog, COVERAGE_OPTIONS if code_coverage else ())
     with _environment(_tool_environment(simulator)):
         _test(
             get_runner(simulator),
@@ -190,7 +202,7 @@ def run_bench(
             seed,
             tests,
         )
-    ran, failures = _read_results(results, log)
+    ran, failures = read_results(results, log)
     seconds = time.monotonic() - begin
     return BenchResult(bench, describe(block), simulator, seed, ran, failures, coverage, log, seconds)
 
@@ -214,7 +226,9 @@ class Regression:
     tables: tuple[Codebook, ...] = ()
     tests: tuple[str, ...] = ()
 
-    def run(self, simulator: Simulator, seed: int = 1, directory: Path | None = None) -> BenchResult:
+    def run(
+        self, simulator: Simulator, seed: int = 1, directory: Path | None = None, code_coverage: bool = False
+    ) -> BenchResult:
         """Run it; see `run_bench`."""
         return run_bench(
             self.block(),
@@ -224,6 +238,7 @@ class Regression:
             tables=self.tables,
             tests=self.tests,
             directory=directory,
+            code_coverage=code_coverage,
         )
 
 
@@ -549,7 +564,8 @@ def _tool_environment(simulator: Simulator) -> dict[str, str]:
     return dict(os.environ)
 
 
-def _top(block: Any) -> Any:
+def top_of(block: Any) -> Any:
+    """Put the ports that the benches drive around a block."""
     if hasattr(block, "packetizer"):
         return block
     return FlatTop(block) if hasattr(block, "registers") or hasattr(block, "packets") else AxiStreamTop(block)
@@ -644,11 +660,12 @@ def _environment(environment: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _build(simulator: Simulator, verilog: str) -> Path:
+def _build(simulator: Simulator, verilog: str, further: Sequence[str] = ()) -> Path:
     environment = _tool_environment(simulator)
     version = verilator_version() if simulator == "verilator" else icarus_version()
+    options = [*_OPTIONS[simulator], *further]
     # A model that is built finds cocotb where it was then: one of another environment is another model.
-    key = json.dumps([simulator, version, str(libs_dir), _OPTIONS[simulator], _TIMESCALE, _PORTS, verilog])
+    key = json.dumps([simulator, version, str(libs_dir), options, _TIMESCALE, _PORTS, verilog])
 
     def build(work: Path) -> None:
         source, ports, log = work / f"{_TOP}.v", work / "ports.vlt", work / "build.log"
@@ -660,7 +677,7 @@ def _build(simulator: Simulator, verilog: str) -> Path:
                     sources=[source] if simulator == "icarus" else [ports, source],
                     hdl_toplevel=_TOP,
                     build_dir=work,
-                    build_args=_OPTIONS[simulator],
+                    build_args=options,
                     timescale=_TIMESCALE,
                     log_file=log,
                 )
@@ -704,7 +721,8 @@ def _test(
         return
 
 
-def _read_results(results: Path, log: Path) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
+def read_results(results: Path, log: Path) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
+    """Read the tests that ran and the failures from cocotb's results, or from the log if there are none."""
     if not results.exists():
         lines = log.read_text().splitlines() if log.exists() else []
         errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
