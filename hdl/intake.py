@@ -41,6 +41,21 @@ def intake_beat(config: CoreConfig) -> StructLayout:
     )
 
 
+def encoder_of(config: CoreConfig) -> Any:
+    """Encoder of a core, None if none of its modes sends codes."""
+    if set(config.modes) <= {Mode.RAW, Mode.COUNT_COEFFICIENTS}:
+        return None
+    book, sizes = config.codebook, {"lanes": config.frame.lanes, "input_bits": config.frame.count_bits}
+    if config.encoder.reloadable:
+        return ThresholdEncoder(book, preload=config.encoder.preload, protect=config.protect, **sizes)
+    if allows_shifts(book):
+        return ShiftEncoder(book, **sizes)
+    # A table of codes has no check bits. Where memories have no initial values it is logic and needs none.
+    if config.protect and config.encoder.preload:
+        return ThresholdEncoder(book, protect=True, **sizes)
+    return TableEncoder(book, **sizes)
+
+
 class Intake(wiring.Component):
     """Guard and encoder: makes frames exact, gives each a mode and a number, and encodes it.
 
@@ -89,7 +104,7 @@ class Intake(wiring.Component):
         self.config = config
         frame = config.frame
         self.guard = FrameGuard(frame.count_bits, frame.lanes, frame.beats)
-        self.encoder = self._encoder()
+        self.encoder = encoder_of(config)
         self.frames = config.output.buffer_frames
         super().__init__(
             {
@@ -104,20 +119,6 @@ class Intake(wiring.Component):
                 **{name: Out(1) for name in _REPORTS},
             }
         )
-
-    def _encoder(self) -> Any:
-        config = self.config
-        if set(config.modes) <= {Mode.RAW, Mode.COUNT_COEFFICIENTS}:
-            return None
-        book, sizes = config.codebook, {"lanes": config.frame.lanes, "input_bits": config.frame.count_bits}
-        if config.encoder.reloadable:
-            return ThresholdEncoder(book, preload=config.encoder.preload, protect=config.protect, **sizes)
-        if allows_shifts(book):
-            return ShiftEncoder(book, **sizes)
-        # A table of codes has no check bits. Where memories have no initial values it is logic and needs none.
-        if config.protect and config.encoder.preload:
-            return ThresholdEncoder(book, protect=True, **sizes)
-        return TableEncoder(book, **sizes)
 
     @property
     def latency(self) -> int:

@@ -36,6 +36,30 @@ _REPORT = StructLayout({"saturated": 1, "upset": 1})
 """What a projector says of a frame's coefficients."""
 
 
+def projector_of(config: CoreConfig) -> Projector | None:
+    """Projector of a core, None if none of its modes projects."""
+    if not config.projects:
+        return None
+    sizes = {"lanes": config.frame.lanes, "columns": config.projector.columns}
+    return Projector(config.projection, protect=config.protect, **sizes, **PARTS[config.target])
+
+
+def payload_block(config: CoreConfig, mode: Mode) -> Any:
+    """Block that makes a payload of counts or codes in a mode that does not project."""
+    lanes, octets, code_bits = config.frame.lanes, config.word_octets, config.codebook.code_bits
+    match mode:
+        case Mode.RAW:
+            return Packer(config.frame.count_bits, lanes, octets)
+        case Mode.CODES:
+            return Packer(code_bits, lanes, octets)
+        case Mode.ZEROMASK:
+            return ZeromaskEncoder(code_bits, lanes, octets)
+        case Mode.RICE:
+            rice = RiceFormat(width=config.frame.width, code_bits=code_bits, block=config.output.rice_block)
+            return RiceEncoder(rice, lanes=lanes, octets=octets)
+    raise ValueError(f"{mode.label} projects: its coefficients have another packer")
+
+
 class Payloads(wiring.Component):
     """Hands each frame to the block of its mode, and collects the payloads in the order of the frames.
 
@@ -59,7 +83,7 @@ class Payloads(wiring.Component):
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self.projector = self._projector()
+        self.projector = projector_of(config)
         self.blocks = self._blocks()
         super().__init__(
             {
@@ -70,29 +94,10 @@ class Payloads(wiring.Component):
             }
         )
 
-    def _projector(self) -> Projector | None:
-        config = self.config
-        if not config.projects:
-            return None
-        sizes = {"lanes": config.frame.lanes, "columns": config.projector.columns}
-        return Projector(config.projection, protect=config.protect, **sizes, **PARTS[config.target])
-
     def _blocks(self) -> dict[Mode, Any]:
         """Block at the end of each mode's way; both kinds of coefficients share one."""
-        config = self.config
-        lanes, octets, code_bits = config.frame.lanes, config.word_octets, config.codebook.code_bits
-        blocks: dict[Mode, Any] = {}
-        for mode in config.modes:
-            match mode:
-                case Mode.RAW:
-                    blocks[mode] = Packer(config.frame.count_bits, lanes, octets)
-                case Mode.CODES:
-                    blocks[mode] = Packer(code_bits, lanes, octets)
-                case Mode.ZEROMASK:
-                    blocks[mode] = ZeromaskEncoder(code_bits, lanes, octets)
-                case Mode.RICE:
-                    rice = RiceFormat(width=config.frame.width, code_bits=code_bits, block=config.output.rice_block)
-                    blocks[mode] = RiceEncoder(rice, lanes=lanes, octets=octets)
+        config, octets = self.config, self.config.word_octets
+        blocks = {mode: payload_block(config, mode) for mode in config.modes if not mode.projects}
         if self.projector is not None:
             size, columns = config.projector, self.projector.columns
             last = size.components - (self.projector.phases - 1) * columns

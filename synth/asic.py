@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: 2026 ptychopress developers
+"""The ASIC target: standard cells block by block, large memories left as macros, longest path before layout."""
+
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from .designs import TOP, Design, write_rtl
+from .liberty import YOSYS_GATES, Library
+from .result import Result
+from .sta import constraints_text, longest_path, sta_installed
+from .tools import find_tool, releases, run_tool
+from .yosys import run_yosys
+
+MACRO_BITS = 1024
+"""Bits from which a memory with clocked reads counts as a macro; smaller ones, and others, become flip-flops."""
+
+_MACRO = "$__macro"
+
+
+def read_libraries(paths: Sequence[Path]) -> Library:
+    """One library of one Liberty file or several, such as the combinational and the sequential cells of a kit.
+
+    Raises
+    ------
+    ValueError
+        For a file that cannot be read, or a library that lacks what mapping needs.
+    """
+    if not paths:
+        return YOSYS_GATES
+    parts = [Library.read(path, whole=len(paths) == 1) for path in paths]
+    return Library.merged(parts) if len(parts) > 1 else parts[0]
+
+
+def synthesise_asic(
+    design: Design,
+    library: Library = YOSYS_GATES,
+    *,
+    clock_mhz: float = 250,
+    macro_bits: int = MACRO_BITS,
+    keep: Path | None = None,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Map a design to standard cells.
+
+    Every block is mapped on its own, so that each has an area of its own; constants and what nothing reads are passed
+    on between them. Initial values are dropped, as silicon has none. Read-only memories become logic.
+
+    Parameters
+    ----------
+    design : Design
+        With one clock.
+    library : Library
+        With Liberty text, or `YOSYS_GATES`, which have no delay.
+    clock_mhz : float
+        What gates are sized for; with `YOSYS_GATES` it says nothing.
+    macro_bits : int
+        As `MACRO_BITS`.
+    keep : Path, optional
+        Directory that exists, for netlist, constraints and yosys' log.
+    advance : callable
+        Called after each step with its name.
+
+    Raises
+    ------
+    RuntimeError
+        If a tool fails, with its last words; if the library lacks a cell that is needed.
+    """
+    with tempfile.TemporaryDirectory(prefix="ptychopress-synth-") as folder:
+        directory = keep if keep is not None else Path(folder)
+        files = []
+        for number, text in enumerate(library.texts):
+            files.append(f"cells_{number}.lib")
+            (directory / files[-1]).write_text(text)
+        modules = _macros(design.component, macro_bits, directory)
+        advance("memories")
+        log = _map(library, files, modules, clock_mhz, directory)
+        (directory / "yosys.log").write_text(log)
+        advance("cells")
+        netlist = json.loads((directory / "net.json").read_text())["modules"]
+        flat = json.loads((directory / "flat.json").read_text())["modules"][TOP]
+        areas, memories = _by_place(netlist, library)
+        path_ns, path, timing = None, "", {}
+        if library.texts:
+            path_ns, path = _abc_path(flat, library, files, directory)
+            timing = {"path by": "abc"}
+            if sta_installed():
+                (directory / "net.sdc").write_text(constraints_text(_clock(flat), clock_mhz))
+                path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
+                timing = {"path by": f"OpenSTA {version}"}
+            advance("paths")
+    nand2 = library.nand2.area
+    return Result(
+        design=design.name,
+        configuration=design.configuration,
+        target=f"asic {library.name}",
+        tools=releases("ptychopress", "amaranth", "pyosys") | timing,
+        options={"macro_bits": macro_bits} | ({"clock_mhz": clock_mhz} if library.texts else {}),
+        area=areas[""],
+        area_unit=library.unit,
+        gate_equivalents=areas[""] / nand2,
+        memory_bits=memories,
+        hierarchy={place: area / nand2 for place, area in areas.items()},
+        path_ns=path_ns,
+        critical_path=path,
+        frame_clocks=design.frame_clocks,
+    )
+
+
+def _macros(component: Any, macro_bits: int, directory: Path) -> list[str]:
+    """Leave design.il, memories as cells and those that are macros marked; return the places of these."""
+    read = write_rtl(component, directory)
+    # Read-only memories are logic; the rest is looked at.
+    commands = [*read, f"hierarchy -top {TOP}", "proc", "opt_clean", "opt_hier", "opt_clean", "memory -nomap"]
+    commands += ["memory_map -rom-only", "write_json memories.json", "write_rtlil design.il"]
+    run_yosys(commands, directory)
+    modules = json.loads((directory / "memories.json").read_text())["modules"]
+    return [
+        f"{module}/{name}"
+        for module, body in modules.items()
+        for name, cell in body["cells"].items()
+        if cell["type"] == "$mem_v2" and _bits(cell) >= macro_bits and _clocked(cell)
+    ]
+
+
+def _number(text: str) -> int:
+    return int(text, 2)
+
+
+def _bits(cell: Mapping[str, Any]) -> int:
+    return _number(cell["parameters"]["SIZE"]) * _number(cell["parameters"]["WIDTH"])
+
+
+def _clocked(cell: Mapping[str, Any]) -> bool:
+    """Whether every port reads by the clock, as macros do."""
+    parameters = cell["parameters"]
+    ports = _number(parameters["RD_PORTS"])
+    return parameters["RD_CLK_ENABLE"][-ports:] == "1" * ports
+
+
+def _map(library: Library, files: list[str], macros: list[str], clock_mhz: float, directory: Path) -> str:
+    """Map what is in design.il; leaves net.json, net.v and, without blocks, flat.json. Returns yosys' log."""
+    liberty = " ".join(f"-liberty {file}" for file in files)
+    if files:
+        (directory / "abc.constr").write_text(f"set_driving_cell {library.inverter.name}\nset_load 10 [all_outputs]\n")
+        # Sized for the clock, and no more.
+        cells = f"{liberty} -D {1e6 / clock_mhz:.0f} -constr abc.constr"
+        flip_flops = [f"dfflibmap {liberty}"] if any(cell.sequential for cell in library.cells.values()) else []
+    else:
+        cells, flip_flops = "-g cmos", ["dfflegalize -cell $_DFF_P_ x -cell $_DFF_N_ x"]
+    commands = ["read_rtlil design.il"]
+    commands += [f"chtype -set {_MACRO} {place}" for place in macros]
+    commands += [
+        f"synth -top {TOP} -run coarse:check",
+        "setattr -unset init",
+        *flip_flops,
+        "opt_clean -purge",
+        f"abc {cells}",
+        "opt_clean -purge",
+        "write_json net.json",
+        "write_verilog -noattr -noexpr net.v",
+        "flatten",
+        "opt_clean -purge",
+        "write_json flat.json",
+    ]
+    return run_yosys(commands, directory)
