@@ -29,7 +29,19 @@ def _top(
         typer.echo(context.get_help())
 
 
-COMMANDS = ("demo", "evaluate", "train", "compress", "decompress", "reconstruct", "verilog", "sim", "prove", "bench")
+COMMANDS = (
+    "demo",
+    "evaluate",
+    "train",
+    "compress",
+    "decompress",
+    "reconstruct",
+    "verilog",
+    "sim",
+    "synth",
+    "prove",
+    "bench",
+)
 """Subcommands: module and function share the name."""
 
 

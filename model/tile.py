@@ -71,7 +71,7 @@ class TileConfig:
         )
 
     def weights(self) -> NDArray[np.int64]:
-        """Stand-in for learned components, int64 (S', N): plane waves of low frequency with phases that nothing repeats.
+        """Stand-in for learned components, int64 (S', N): plane waves of low frequency, no two phases alike.
 
         Principal components of smooth, stationary frames tend to plane waves. Whatever is symmetric in a matrix would
         be shared by the adder graph, and make its area too small: so phases are multiples of the golden angle.
@@ -92,7 +92,7 @@ class TileConfig:
         extent = np.maximum(weights.clip(min=0).sum(axis=1), -weights.clip(max=0).sum(axis=1))
         largest = extent * size.input_format.maximum
         shift = [max(int(top).bit_length() + 1 - size.output_bits, 0) for top in largest]
-        return Projection(size, weights, shift=shift)
+        return Projection(size, weights, shift=np.array(shift))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -3,39 +3,23 @@
 """The ASIC target: standard cells block by block, large memories left as macros, longest path before layout."""
 
 import json
-import re
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .designs import TOP, Design, write_rtl
+from .gate_paths import longest_gate_path
 from .liberty import YOSYS_GATES, Library
 from .result import Result
 from .sta import constraints_text, longest_path, sta_installed
-from .tools import find_tool, releases, run_tool
+from .tools import releases
 from .yosys import run_yosys
 
 MACRO_BITS = 1024
 """Bits from which a memory with clocked reads counts as a macro; smaller ones, and others, become flip-flops."""
 
 _MACRO = "$__macro"
-
-
-def read_libraries(paths: Sequence[Path]) -> Library:
-    """One library of one Liberty file or several, such as the combinational and the sequential cells of a kit.
-
-    Raises
-    ------
-    ValueError
-        For a file that cannot be read, or a library that lacks what mapping needs.
-    """
-    if not paths:
-        return YOSYS_GATES
-    parts = [Library.read(path, whole=len(paths) == 1) for path in paths]
-    return Library.merged(parts) if len(parts) > 1 else parts[0]
 
 
 def synthesise_asic(
@@ -88,12 +72,16 @@ def synthesise_asic(
         areas, memories = _by_place(netlist, library)
         path_ns, path, timing = None, "", {}
         if library.texts:
-            path_ns, path = _abc_path(flat, library, files, directory)
+            path_ns, path = longest_gate_path(flat, library, files, directory)
             timing = {"path by": "abc"}
             if sta_installed():
-                (directory / "net.sdc").write_text(constraints_text(_clock(flat), clock_mhz))
-                path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
-                timing = {"path by": f"OpenSTA {version}"}
+                (directory / "net.sdc").write_text(constraints_text(flat, _clock(flat), clock_mhz))
+                try:
+                    path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
+                    timing = {"path by": f"OpenSTA {version}"}
+                except RuntimeError as error:
+                    # It asks more of a library than mapping does.
+                    timing = {"path by": f"abc, {error}"}
             advance("paths")
     nand2 = library.nand2.area
     return Result(
@@ -170,3 +158,33 @@ def _map(library: Library, files: list[str], macros: list[str], clock_mhz: float
         "write_json flat.json",
     ]
     return run_yosys(commands, directory)
+
+
+def _by_place(modules: Mapping[str, Any], library: Library) -> tuple[dict[str, float], dict[str, int]]:
+    """Area of each block, those inside it among them, and bits of each macro, by place; "" is the whole."""
+    areas: dict[str, float] = {}
+    memories: dict[str, int] = {}
+
+    def visit(module: str, place: str) -> float:
+        total = 0.0
+        for name, cell in modules[module]["cells"].items():
+            kind, here = cell["type"], f"{place}.{name}".lstrip(".")
+            if kind == _MACRO:
+                # The module of block memories holds one memory and nothing else of note.
+                memories[here.removesuffix(f".{name}") if name.startswith("$") else here] = _bits(cell)
+            elif kind in modules:
+                total += visit(kind, here)
+            elif kind in library.cells:
+                total += library.cells[kind].area
+            elif kind != "$scopeinfo":
+                raise RuntimeError(f"library {library.name} has no area for {kind}")
+        areas[place] = total
+        return total
+
+    visit(TOP, "")
+    return dict(sorted(areas.items())), memories
+
+
+def _clock(module: Mapping[str, Any]) -> str:
+    """Name of the clock's port."""
+    return "aclk" if "aclk" in module["ports"] else "clk"

@@ -113,7 +113,9 @@ class Registered(wiring.Component):
 
     def __init__(self, block: Any) -> None:
         self.block = block
-        self._ports = [(member.flow, Value.cast(value), path[-1]) for path, member, value in block.signature.flatten(block)]
+        self._ports = [
+            (member.flow, Value.cast(value), path[-1]) for path, member, value in block.signature.flatten(block)
+        ]
         bits = {flow: sum(len(value) for way, value, name in self._ports if way is flow) for flow in (In, Out)}
         super().__init__({"clk": In(1), "reset": In(1), "inputs": In(bits[In]), "outputs": Out(bits[Out])})
 

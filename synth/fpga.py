@@ -117,9 +117,7 @@ def _ecp5(*, prefix: str = "", speeds: tuple[int, ...] = (6, 7, 8)) -> dict[str,
         "45k": Resources(lut=43848, memory_lut=43848, flip_flops=43848, dsp=72, block_ram=108),
         "85k": Resources(lut=83640, memory_lut=83640, flip_flops=83640, dsp=156, block_ram=208),
     }
-    return {
-        f"{prefix}{size}": Device((f"--{prefix}{size}",), has, speeds) for size, has in reversed(sizes.items())
-    }
+    return {f"{prefix}{size}": Device((f"--{prefix}{size}",), has, speeds) for size, has in reversed(sizes.items())}
 
 
 _LUT, _FF, _DSP, _RAM = {"lut": 1}, {"flip_flops": 1}, {"dsp": 1}, {"block_ram": 1}
@@ -319,7 +317,7 @@ def _netlist(component: Any, target: FpgaTarget, device: Device, directory: Path
     # Without the purge yosys 0.70 stops in abc9, at an assertion, with some designs whose ports have registers.
     flatten = [f"hierarchy -top {TOP}", "proc", "flatten", "opt_clean -purge"]
     synthesis = f"{target.synthesis} {device.synthesis} -top {TOP}"
-    log = run_yosys([*read, *flatten, synthesis, "write_json top.json"], directory)
+    log = run_yosys([*read, *flatten, synthesis, "write_json top.json"], directory, target.synthesis.split()[0])
     (directory / "yosys.log").write_text(log)
     return json.loads((directory / "top.json").read_text())
 
@@ -327,9 +325,7 @@ def _netlist(component: Any, target: FpgaTarget, device: Device, directory: Path
 def _cells(netlist: dict[str, Any]) -> Counter[str]:
     """Cells by type, without the registers at the ports."""
     module = netlist["modules"][TOP]
-    ports = {
-        bit for net in module["netnames"].values() if Registered.MARK in net["attributes"] for bit in net["bits"]
-    }
+    ports = {bit for net in module["netnames"].values() if Registered.MARK in net["attributes"] for bit in net["bits"]}
     return Counter(
         cell["type"]
         for cell in module["cells"].values()

@@ -205,8 +205,8 @@ class Library:
     unit : str
         What an area of 1 is.
     cells : dict of str to Cell
-    text : str or None
-        The Liberty text, for the tools that read it; None for yosys' own gates.
+    texts : tuple of str
+        The Liberty text of each of its files, for the tools that read it; none for yosys' own gates.
 
     Attributes
     ----------
@@ -217,7 +217,19 @@ class Library:
     name: str
     unit: str
     cells: dict[str, Cell] = field(repr=False)
-    text: str | None = field(default=None, repr=False)
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def text(self) -> str | None:
+        """The Liberty text of a library in one file; None for yosys' own gates, which have none."""
+        if len(self.texts) > 1:
+            raise ValueError(f"library {self.name} is in {len(self.texts)} files, expected one here")
+        return self.texts[0] if self.texts else None
+
+    @cached_property
+    def inverter(self) -> Cell:
+        """The smallest inverter."""
+        return min((cell for cell in self.cells.values() if cell.computes(True, False)), key=lambda cell: cell.area)
 
     @cached_property
     def nand2(self) -> Cell:
@@ -228,38 +240,54 @@ class Library:
         return min(candidates, key=lambda cell: (cell.area, cell.name))
 
     @classmethod
-    def read(cls, path: Path) -> "Library":
-        """Read a Liberty file, plain or compressed with gzip.
+    def read(cls, *paths: Path) -> "Library":
+        """Read a library of one Liberty file or of several, plain or compressed with gzip.
 
         Raises
         ------
         ValueError
-            For a file that is missing, unreadable, no Liberty text, or without two-input NAND, inverter or buffer.
+            For a file that is missing, unreadable or no Liberty text; for a cell that is in two of them; for a library
+            without two-input NAND, inverter or buffer.
         """
-        try:
-            data = path.read_bytes()
-            text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-        except FileNotFoundError:
-            raise ValueError(f"{path}: no such file, expected a Liberty file (.lib or .lib.gz)") from None
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (EOFError, zlib.error, UnicodeDecodeError):
-            raise ValueError(f"{path}: not a Liberty file (.lib or .lib.gz): broken gzip data or not text") from None
-        return cls.parse(text, str(path))
+        return cls._of([(str(path), _file_text(path)) for path in paths])
 
     @classmethod
     def parse(cls, text: str, source: str = "liberty text") -> "Library":
         """Library of a Liberty text; `source` is what errors call it."""
-        name, cells = _read_cells(text, source)
-        library = cls(name, "the library's unit, usually um2", cells, text)
+        return cls._of([(source, text)])
+
+    @classmethod
+    def _of(cls, texts: list[tuple[str, str]]) -> "Library":
+        names, cells = [], {}
+        for file, text in texts:
+            name, found = _read_cells(text, file)
+            if twice := sorted(cells.keys() & found.keys()):
+                raise ValueError(f"{file}: cell {twice[0]} is in another file of the library too")
+            names.append(name)
+            cells |= found
+        source = ", ".join(file for file, _ in texts)
+        library = cls(" + ".join(names), "the library's unit, usually um2", cells, tuple(text for _, text in texts))
         try:
             _ = library.nand2
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
         for what, truth in (("inverter", (True, False)), ("buffer", (False, True))):
             if not any(cell.computes(*truth) for cell in cells.values()):
-                raise ValueError(f"{source}: library {name} has no {what}, without which ABC does not map")
+                raise ValueError(f"{source}: library {library.name} has no {what}, without which ABC does not map")
         return library
+
+
+def _file_text(path: Path) -> str:
+    """Text of a Liberty file."""
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file, expected a Liberty file (.lib or .lib.gz)") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error, UnicodeDecodeError):
+        raise ValueError(f"{path}: not a Liberty file (.lib or .lib.gz): broken gzip data or not text") from None
 
 
 # Strings and comments first, so that no brace inside them counts.

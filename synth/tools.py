@@ -14,6 +14,7 @@ from pathlib import Path
 TIMEOUT = 1800
 """Seconds after which a run counts as failed. The very first one of a tool in WebAssembly compiles it, for a minute."""
 
+
 def find_tool(name: str, package: str | None = None) -> str:
     """Path of a program; that of this Python's own installation goes before any other.
 

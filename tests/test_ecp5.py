@@ -304,8 +304,8 @@ def test_a_missing_tool_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_failing_tool_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"yosys failed in yosys: .*no_such_command"):
-        run_yosys(["no_such_command"], tmp_path)
+    with pytest.raises(RuntimeError, match=r"synthesis failed in yosys: .*no_such_command"):
+        run_yosys(["no_such_command"], tmp_path, "synthesis")
 
 
 @pytest.fixture(scope="module")
