@@ -6,14 +6,22 @@ import pytest
 from ptychopress.hdl.decoder import ExpandDecoder
 from ptychopress.model.codebook import Codebook
 from ptychopress.sim.faults import FAULTS
-from ptychopress.sim.run import REGRESSIONS, Simulator
+from ptychopress.sim.run import REGRESSIONS, SIMULATORS, Simulator
 
 BENCHES = [name for name, regression in REGRESSIONS.items() if regression.bench == "decoder"]
 DECODER_FAULTS = [name for name, fault in FAULTS.items() if fault.bench == "decoder"]
 
 
 @pytest.mark.simulator
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize(
+    ("name", "simulator"),
+    [
+        pytest.param(name, simulator, marks=pytest.mark.slow if simulator == "verilator" else ())
+        for name in BENCHES
+        for simulator in SIMULATORS
+    ],
+    indirect=["simulator"],
+)
 def test_decoder_equals_levels_under_any_pauses(name: str, simulator: Simulator, seed: int, tmp_path: Path) -> None:
     result = REGRESSIONS[name].run(simulator, seed, tmp_path)
     assert result.passed, str(result)

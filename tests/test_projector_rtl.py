@@ -25,7 +25,13 @@ FAULTS_ON_VERILATOR = ("old weights",)
 @pytest.mark.simulator
 @pytest.mark.parametrize(
     ("name", "simulator"),
-    [(name, "icarus") for name in BENCHES] + [(name, "verilator") for name in SIZES_ON_VERILATOR],
+    [
+        *(
+            pytest.param(name, "icarus", marks=pytest.mark.slow if name in SIZES_ON_VERILATOR else ())
+            for name in BENCHES
+        ),
+        *((name, "verilator") for name in SIZES_ON_VERILATOR),
+    ],
     indirect=["simulator"],
 )
 def test_projector_equals_projection_under_any_pauses(
