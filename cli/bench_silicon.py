@@ -123,7 +123,7 @@ def silicon(
             typer.echo(f"\n{_TITLES[group]}\n")
             if group in compared:
                 typer.echo(_figures_table(chosen[group]))
-                typer.echo(f"\nOurs / theirs:\n\n{_ratios_table(compared[group])}")
+                typer.echo(f"\nOurs / theirs, MHz too:\n\n{_ratios_table(compared[group])}")
             else:
                 typer.echo(_quality_table(chosen[group]))
     wrong = [row["name"] for rows in chosen.values() for row in rows if row.get("wrong")]
@@ -259,7 +259,8 @@ _COLUMNS = {
 def _figures_table(rows: list[dict[str, Any]]) -> str:
     encoder = any("code_bits" in row["facts"] for row in rows)
     facts = ["bits", "error/σ", "added noise"] if encoder else []
-    head = ["structure", *facts, *(heading for heading, _ in _COLUMNS.values()), "check"]
+    columns = {name: column for name, column in _COLUMNS.items() if any(row[name] is not None for row in rows)}
+    head = ["structure", *facts, *(heading for heading, _ in columns.values()), "check"]
     lines = []
     for row in rows:
         said = row["facts"]
@@ -267,16 +268,18 @@ def _figures_table(rows: list[dict[str, Any]]) -> str:
         if encoder:
             bits = f"{said['count_bits']} to {said['code_bits']}"
             cells = [bits, f"{said['max_error']:.2f}", f"{said['added_noise']:.1%}"]
-        cells += ["" if row[name] is None else format(row[name], form) for name, (_, form) in _COLUMNS.items()]
+        cells += ["" if row[name] is None else format(row[name], form) for name, (_, form) in columns.items()]
         lines.append([row["name"], *cells, "WRONG" if row["wrong"] else "exact"])
     return _markdown(head, lines, 1)
 
 
 def _ratios_table(compared: list[dict[str, Any]]) -> str:
-    head = ["ours", "theirs", *(heading.partition("/")[0] for heading, _ in _COLUMNS.values())]
+    columns = {name: heading for name, (heading, _) in _COLUMNS.items() if any(name in row for row in compared)}
+    head = ["ours", "theirs", *(heading.partition("/")[0] for heading in columns.values())]
     lines = [
-        [row["ours"], row["theirs"], *(f"{row[name]:.2f}" if name in row else "" for name in _COLUMNS)]
+        [row["ours"], row["theirs"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)]
         for row in compared
+        if row.keys() & columns.keys()
     ]
     return _markdown(head, lines, 2)
 

@@ -31,8 +31,8 @@ class ShiftCore(wiring.Component):
     top - 1 or top keep the window ``count[shift:top]``. A leading one at top - 1 becomes the window's own highest
     bit, one at top lies just above it; what is missing of the code is one marker bit, which two octaves share in turn.
 
-    Latency 0. Area: ``benchmarks/encoder_area.py`` measures it beside other structures, ``ptychopress bench silicon`` beside
-    peers.
+    Latency 0. Area: ``benchmarks/encoder_area.py`` measures it beside other structures, ``ptychopress bench silicon``
+    beside peers.
 
     Parameters
     ----------
