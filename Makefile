@@ -22,9 +22,13 @@ demo: $(READY) ## Photons to picture through the simulated hardware: demo/report
 test: $(READY) ## The test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
-verify: $(READY) ## The test suite with the long runs, and every proof
+verify: $(READY) ## The test suite with the long runs, every proof, coverage, and a sample of mutants
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 	$(BIN)/ptychopress prove
+	$(BIN)/ptychopress sim --coverage build/coverage
+	$(BIN)/python benchmarks/mutation.py build/mutation.jsonl --sample 10
+	$(BIN)/python benchmarks/model_mutation.py build/model-mutation --digits 7
 
 lint: $(READY) ## Style and types
 	$(BIN)/ruff check .

@@ -103,7 +103,7 @@ TARGETS = {
 def campaign(name: str, target: Target, count: int, seed: int, path: Path, deadline: float) -> None:
     """Judge the mutants of a target that the results do not have yet."""
     mutants = plant(top_of(target.block()), count, seed, target.modules)
-    key = hashlib.sha256(mutants.netlist.encode()).hexdigest()[:16]
+    key = identity(mutants)
     done = {row["number"] for row in read(path) if row["target"] == name and row["key"] == key}
     waiting = [number for number in range(len(mutants.mutations) + 1) if number not in done]
     with progress_bar() as bars, tempfile.TemporaryDirectory(prefix="ptychopress-mutants-") as directory:
@@ -122,6 +122,12 @@ def campaign(name: str, target: Target, count: int, seed: int, path: Path, deadl
                 with path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 bars.advance(bar)
+
+
+def identity(mutants: Mutants) -> str:
+    """What the results hold for: logic and faults, but not the lines of the sources that they come from."""
+    text = mutants.verilog + "".join(mutation.command for mutation in mutants.mutations)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def judged(mutants: Mutants, number: int, failure: Any) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def plant(top: Any, count: int, seed: int = 1, modules: str = "*") -> Mutants:
     read = ["read_rtlil top.il"]
     if target.block_memory in text:
         read.append("read_verilog memory.v")
-    read += [f"hierarchy -top {_TOP}", "proc", "memory_collect", "opt_clean"]
+    # A flip-flop whose output is spoilt would lose its initial value: all of them start at 0, with inverters behind.
+    read += [f"hierarchy -top {_TOP}", "proc", "memory_collect", "opt_clean", "zinit -all", "setattr -unset init w:*"]
     with tempfile.TemporaryDirectory(prefix="ptychopress-mutants-") as name:
         directory = Path(name)
         (directory / "top.il").write_text(text)
@@ -119,7 +120,7 @@ def plant(top: Any, count: int, seed: int = 1, modules: str = "*") -> Mutants:
         mutations = tuple(_parsed(number, line) for number, line in enumerate(lines, start=1))
         ctrl = f"-ctrl {SELECT} {len(mutations).bit_length()}"
         planting = [f"{mutation.command} {ctrl} {mutation.number}" for mutation in mutations]
-        written = ["opt_clean", "write_verilog -noattr mutants.v", f"write_rtlil {_NETLIST}"]
+        written = ["opt_clean", "setundef -init -zero", "write_verilog -noattr mutants.v", f"write_rtlil {_NETLIST}"]
         run_yosys(["read_rtlil plain.il", *planting, *written], directory, "mutation")
         return Mutants(mutations, (directory / "mutants.v").read_text(), (directory / _NETLIST).read_text())
 
@@ -142,7 +143,7 @@ def equal(mutants: Mutants, number: int, seconds: int = 60) -> Equality:
         (directory / _NETLIST).write_text(mutants.netlist)
         (directory / "miter.v").write_text(_miter(mutants.netlist, mutants.select_bits, number))
         commands = [f"read_rtlil {_NETLIST}", "read_verilog miter.v", "hierarchy -top miter", "proc", "flatten"]
-        commands += ["opt", "memory_map", "opt", "setundef -undriven -init -zero", "simplemap", "opt", "dffunmap"]
+        commands += ["opt", "memory_map", "opt", "setundef -undriven -init -zero", "techmap", "opt", "dffunmap"]
         commands += ["aigmap", "opt_clean", "write_aiger -zinit miter.aig"]
         run_yosys(commands, directory, "equality")
         # Signal correspondence alone settles most; property-directed reachability refuses what has no state left.
