@@ -3,7 +3,9 @@
 """Reconstructions side by side, one process a core, with one progress bar over all."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,10 +22,18 @@ _progress: Any = None
 
 
 def _start(queue: "Queue[float]") -> None:
-    """Prepare a worker: it reports to `queue`, and leaves Ctrl-C to its parent."""
+    """Prepare a worker: it reports to `queue`, leaves Ctrl-C to its parent, and does not outlive it."""
     global _progress
     _progress = queue
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _work(job: Job, out: Path) -> Path:

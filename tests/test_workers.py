@@ -93,8 +93,8 @@ def children(pid: int) -> list[int]:
     return [int(line.split()[0]) for line in done.stdout.splitlines() if "spawn_main" in line]
 
 
-@pytest.mark.parametrize("kind", ["killed worker", "interrupt"])
-def test_a_killed_worker_and_an_interrupt_end_the_work(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["killed worker", "killed parent", "interrupt"])
+def test_a_killed_process_and_an_interrupt_end_the_work(kind: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     process = subprocess.Popen(
         [sys.executable, tmp_path / "script.py", tmp_path],
@@ -114,11 +114,14 @@ def test_a_killed_worker_and_an_interrupt_end_the_work(kind: str, tmp_path: Path
         if kind == "interrupt":
             process.send_signal(signal.SIGINT)
         else:
-            os.kill(workers[0], signal.SIGKILL)
+            os.kill(workers[0] if kind == "killed worker" else process.pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
+        deadline = time.monotonic() + 10
         assert ("died" in out) == (kind == "killed worker")
         assert ("KeyboardInterrupt" in err) == (kind == "interrupt")
-        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        while (left := [pid for pid in workers if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not left
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
