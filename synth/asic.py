@@ -19,6 +19,9 @@ from .yosys import run_yosys
 MACRO_BITS = 1024
 """Bits from which a memory with clocked reads counts as a macro; smaller ones, and others, become flip-flops."""
 
+DEPTH = 2
+"""Blocks so deep in the hierarchy keep an area of their own; what is deeper is part of them."""
+
 _MACRO = "$__macro"
 
 
@@ -33,8 +36,8 @@ def synthesise_asic(
 ) -> Result:
     """Map a design to standard cells.
 
-    Every block is mapped on its own, so that each has an area of its own; constants and what nothing reads are passed
-    on between them. Initial values are dropped, as silicon has none. Read-only memories become logic.
+    Every block down to `DEPTH` is mapped on its own, so that each has an area; constants and what nothing reads are
+    passed on between them. Initial values are dropped, as silicon has none. Read-only memories become logic.
 
     Parameters
     ----------
@@ -62,9 +65,9 @@ def synthesise_asic(
         for number, text in enumerate(library.texts):
             files.append(f"cells_{number}.lib")
             (directory / files[-1]).write_text(text)
-        modules = _macros(design.component, macro_bits, directory)
+        blocks, macros = _read(design.component, macro_bits, directory)
         advance("memories")
-        log = _map(library, files, modules, clock_mhz, directory)
+        log = _map(library, files, blocks, macros, clock_mhz, directory)
         (directory / "yosys.log").write_text(log)
         advance("cells")
         netlist = json.loads((directory / "net.json").read_text())["modules"]
@@ -72,16 +75,8 @@ def synthesise_asic(
         areas, memories = _by_place(netlist, library)
         path_ns, path, timing = None, "", {}
         if library.texts:
-            path_ns, path = longest_gate_path(flat, library, files, directory)
-            timing = {"path by": "abc"}
-            if sta_installed():
-                (directory / "net.sdc").write_text(constraints_text(flat, _clock(flat), clock_mhz))
-                try:
-                    path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
-                    timing = {"path by": f"OpenSTA {version}"}
-                except RuntimeError as error:
-                    # It asks more of a library than mapping does.
-                    timing = {"path by": f"abc, {error}"}
+            path_ns, path, by = _longest_path(flat, library, files, clock_mhz, directory)
+            timing = {"path by": by}
             advance("paths")
     nand2 = library.nand2.area
     return Result(
@@ -101,20 +96,25 @@ def synthesise_asic(
     )
 
 
-def _macros(component: Any, macro_bits: int, directory: Path) -> list[str]:
-    """Leave design.il, memories as cells and those that are macros marked; return the places of these."""
+def _read(component: Any, macro_bits: int, directory: Path) -> tuple[list[str], list[str]]:
+    """Leave the design in design.il, its memories as cells; return the modules to keep, and where the macros are."""
     read = write_rtl(component, directory)
     # Read-only memories are logic; the rest is looked at.
     commands = [*read, f"hierarchy -top {TOP}", "proc", "opt_clean", "opt_hier", "opt_clean", "memory -nomap"]
     commands += ["memory_map -rom-only", "write_json memories.json", "write_rtlil design.il"]
-    run_yosys(commands, directory)
+    run_yosys(commands, directory, "memories")
     modules = json.loads((directory / "memories.json").read_text())["modules"]
-    return [
+    macros = [
         f"{module}/{name}"
         for module, body in modules.items()
         for name, cell in body["cells"].items()
         if cell["type"] == "$mem_v2" and _bits(cell) >= macro_bits and _clocked(cell)
     ]
+    level, blocks = [TOP], []
+    for _ in range(DEPTH):
+        level = [cell["type"] for name in level for cell in modules[name]["cells"].values() if cell["type"] in modules]
+        blocks += level
+    return blocks, macros
 
 
 def _number(text: str) -> int:
@@ -132,7 +132,9 @@ def _clocked(cell: Mapping[str, Any]) -> bool:
     return parameters["RD_CLK_ENABLE"][-ports:] == "1" * ports
 
 
-def _map(library: Library, files: list[str], macros: list[str], clock_mhz: float, directory: Path) -> str:
+def _map(
+    library: Library, files: list[str], blocks: list[str], macros: list[str], clock_mhz: float, directory: Path
+) -> str:
     """Map what is in design.il; leaves net.json, net.v and, without blocks, flat.json. Returns yosys' log."""
     liberty = " ".join(f"-liberty {file}" for file in files)
     if files:
@@ -144,7 +146,9 @@ def _map(library: Library, files: list[str], macros: list[str], clock_mhz: float
         cells, flip_flops = "-g cmos", ["dfflegalize -cell $_DFF_P_ x -cell $_DFF_N_ x"]
     commands = ["read_rtlil design.il"]
     commands += [f"chtype -set {_MACRO} {place}" for place in macros]
+    commands += [f"setattr -mod -set keep_hierarchy 1 {block}" for block in blocks]
     commands += [
+        "flatten",
         f"synth -top {TOP} -run coarse:check",
         "setattr -unset init",
         *flip_flops,
@@ -153,11 +157,12 @@ def _map(library: Library, files: list[str], macros: list[str], clock_mhz: float
         "opt_clean -purge",
         "write_json net.json",
         "write_verilog -noattr -noexpr net.v",
+        "setattr -mod -unset keep_hierarchy",
         "flatten",
         "opt_clean -purge",
         "write_json flat.json",
     ]
-    return run_yosys(commands, directory)
+    return run_yosys(commands, directory, "mapping")
 
 
 def _by_place(modules: Mapping[str, Any], library: Library) -> tuple[dict[str, float], dict[str, int]]:
@@ -170,7 +175,7 @@ def _by_place(modules: Mapping[str, Any], library: Library) -> tuple[dict[str, f
         for name, cell in modules[module]["cells"].items():
             kind, here = cell["type"], f"{place}.{name}".lstrip(".")
             if kind == _MACRO:
-                # The module of block memories holds one memory and nothing else of note.
+                # A module of block memories holds one memory and nothing else of note.
                 memories[here.removesuffix(f".{name}") if name.startswith("$") else here] = _bits(cell)
             elif kind in modules:
                 total += visit(kind, here)
@@ -185,6 +190,18 @@ def _by_place(modules: Mapping[str, Any], library: Library) -> tuple[dict[str, f
     return dict(sorted(areas.items())), memories
 
 
-def _clock(module: Mapping[str, Any]) -> str:
-    """Name of the clock's port."""
-    return "aclk" if "aclk" in module["ports"] else "clk"
+def _longest_path(
+    flat: Mapping[str, Any], library: Library, files: list[str], clock_mhz: float, directory: Path
+) -> tuple[float | None, str, str]:
+    """Longest path, ns, its parts, and by which program: OpenSTA's where it is and takes the library, or else ABC's."""
+    by = "abc"
+    if sta_installed():
+        clock = "aclk" if "aclk" in flat["ports"] else "clk"
+        (directory / "net.sdc").write_text(constraints_text(flat, clock, clock_mhz))
+        try:
+            path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
+            return path_ns, path, f"OpenSTA {version}"
+        except RuntimeError as error:
+            # It asks more of a library than mapping does.
+            by = f"abc, {error}"
+    return *longest_gate_path(flat, library, files, directory), by

@@ -61,13 +61,11 @@ def gates_blif(module: Mapping[str, Any], library: Library) -> str:
         for bits in cell["connections"].values()
         for bit in bits
     } | {bit for port in module["ports"].values() if port["direction"] == "output" for bit in port["bits"]}
-    inputs = [_net(bit) for bit in sorted(read - driven, key=str) if isinstance(bit, int)]
+    # Constants too: ABC's timing takes no node without a gate.
+    inputs = [_net(bit) for bit in sorted(read - driven, key=str)]
     outputs = [_net(bit) for bit in sorted(ends & driven, key=str)]
-    constants = [
-        f".names {_net(bit)}" + ("\n1" if bit == "1" else "") for bit in sorted(read, key=str) if isinstance(bit, str)
-    ]
     head = [".model gates", ".inputs " + " ".join(inputs), ".outputs " + " ".join(outputs)]
-    return "\n".join([*head, *gates, *constants, ".end"]) + "\n"
+    return "\n".join([*head, *gates, ".end"]) + "\n"
 
 
 def _net(bit: int | str) -> str:
