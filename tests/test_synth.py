@@ -303,7 +303,7 @@ def test_gates_between_registers_are_written_for_abc() -> None:
     }
     assert gate_paths.gates_blif(module, library).splitlines() == [
         ".model gates",
-        ".inputs n2 n3 const_1",
+        ".inputs const_1 n2 n3",
         ".outputs n4 n5",
         ".gate NAND2 A=n2 B=n3 Y=n4",
         ".gate NAND2 A=n4 B=const_1 Y=n5",
