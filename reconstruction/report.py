@@ -37,9 +37,9 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd }
-.wide { font-size: .8rem } .wide th, .wide td { padding: .2rem .4rem }
+.wide { font-size: .8rem; overflow-x: auto } .wide th, .wide td { padding: .2rem .4rem }
 th { text-align: right; font-weight: 600 } td { text-align: right; white-space: nowrap }
-.notes th:last-child, .notes td:last-child { text-align: left; white-space: normal; min-width: 14rem }
+.notes th:last-child, .notes td:last-child { text-align: left; white-space: normal; min-width: 9rem }
 th:first-child, td:first-child { text-align: left } img { max-width: 100% }
 .good { color: #1b7837; font-weight: 600 } .bad { color: #b2182b; font-weight: 600 }
 figure { margin: 1rem 0 } figcaption, .note { color: #555; font-size: .9rem }
