@@ -33,7 +33,7 @@ CASES = {
     "all three": {"modes": 3, "wrong": "defocus modes positions"},
 }
 PROBE_RATE = {1: 1e-2, 3: 3e-3}
-"""Adam's step for the probe by its modes: three follow the noise of the frames with the step that one does well with."""
+"""Adam's step for the probe by its modes: three follow the noise of the frames with the step that suits one."""
 HOW = ("true", "wrong", "refined")
 
 
