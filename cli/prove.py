@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..synth.claims import claims
+from ..synth.liberty import YOSYS_GATES, Library
 from ..synth.prove import Claim, Verdict, prove_all
 from .console import console, progress_bar
 from .options import JsonOutput
@@ -29,17 +30,30 @@ def prove(
         str | None,
         typer.Option("--only", help="Claims whose name holds this text or matches this pattern.", metavar="PATTERN"),
     ] = None,
+    liberty: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--liberty",
+            help="Standard cells of the netlists that are compared with their RTL, yosys' own gates by default; may be"
+            " repeated for a library in several files.",
+            metavar="FILE",
+        ),
+    ] = None,
     list_claims: Annotated[bool, typer.Option("--list", help="List the claims and leave.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Claims at a time.")] = 1,
     as_json: JsonOutput = False,
 ) -> None:
     """Prove for every input that the RTL is the codebook, keeps |N' - N| <= sigma and obeys the stream rules.
 
+    And that netlists mapped to standard cells and to an ECP5 are their RTL.
+
     Some of the claims are false and must be refuted: a run in which one of them passes fails.
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, got {jobs}")
-    chosen = [claim for claim in claims(codebook) if only is None or only in claim.name or fnmatch(claim.name, only)]
+    library = Library.read(*liberty) if liberty else YOSYS_GATES
+    every = claims(codebook, library)
+    chosen = [claim for claim in every if only is None or only in claim.name or fnmatch(claim.name, only)]
     if not chosen:
         raise ValueError(f"--only {only}: no claim has such a name; --list shows them")
     if list_claims:

@@ -3,6 +3,7 @@
 """``ptychopress sim``: the cocotb regressions, and soaks of the compiled core."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from fnmatch import fnmatch
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from ..model.config import CoreConfig
 
 
+class Gates(StrEnum):
+    """Targets whose cells the benches can run on."""
+
+    ASIC = "asic"
+    ECP5 = "ecp5"
+
+
 class Simulator(StrEnum):
     """Simulators that the benches run on."""
 
@@ -26,7 +34,9 @@ class Simulator(StrEnum):
 
 
 def sim(
-    simulator: Annotated[Simulator, typer.Option("--simulator", help="What runs the benches.")] = Simulator.VERILATOR,
+    simulator: Annotated[
+        Simulator | None, typer.Option("--simulator", help="What runs the benches: Verilator, or Icarus with --gates.")
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option("--only", help="Runs whose name holds this text or matches this pattern.", metavar="PATTERN"),
@@ -39,6 +49,22 @@ def sim(
             help="Count lines and toggled bits too (Verilator), keep everything in this directory, a run each, and"
             " report on all runs that are there.",
             metavar="DIR",
+        ),
+    ] = None,
+    gates: Annotated[
+        Gates | None,
+        typer.Option(
+            "--gates",
+            help="Run netlists of these cells instead of the RTL; without --only, of an encoder and a small projector.",
+        ),
+    ] = None,
+    liberty: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--liberty",
+            help="Standard cells for --gates asic, .lib or .lib.gz, yosys' own by default; may be repeated for a"
+            " library in several files.",
+            metavar="FILE",
         ),
     ] = None,
     soak: Annotated[
@@ -64,17 +90,26 @@ def sim(
     """Run the cocotb benches on the generated Verilog: every count, weights at their limits, stalls, resets, reloads.
 
     A failed run tells its seed; the same seed repeats it. With --coverage a line that no test reaches fails too,
-    unless it is waived.
+    unless it is waived. With --gates the benches run on what yosys maps the Verilog to; a block whose table is in
+    initial values is for FPGAs, and fails on --gates asic.
     """
     if soak is not None:
-        refuse("the benches' own: leave it out with --soak", only=only, list=list_runs, coverage=coverage)
+        own = {"only": only, "list": list_runs, "coverage": coverage, "gates": gates, "liberty": liberty}
+        refuse("the benches' own: leave it out with --soak", **own)
         _soak(soak, config, seed, as_json)
         return
     refuse("goes with --soak", config=config)
+    if gates is not Gates.ASIC:
+        refuse("goes with --gates asic", liberty=liberty)
     # Here and not above: the list of runs makes every codebook.
-    from ..sim.run import REGRESSIONS, require
+    from ..sim.run import GATE_LEVEL, REGRESSIONS, require
 
-    chosen = [name for name in REGRESSIONS if only is None or only in name or fnmatch(name, only)]
+    netlist = None if gates is None else _netlist(gates, liberty)
+    simulator = simulator or (Simulator.VERILATOR if netlist is None else Simulator.ICARUS)
+    if netlist is not None and simulator is not Simulator.ICARUS:
+        raise ValueError("--gates runs on icarus, which knows unknown values: flip-flops of silicon start with them")
+    every = REGRESSIONS if gates is None or only is not None else GATE_LEVEL
+    chosen = [name for name in every if only is None or only in name or fnmatch(name, only)]
     if not chosen:
         raise ValueError(f"--only {only}: no run has such a name; --list shows them")
     if list_runs:
@@ -88,7 +123,9 @@ def sim(
         bar = bars.add_task(f"benches on {simulator.value}", total=len(chosen))
         for name in chosen:
             directory = coverage / name if coverage else None
-            results[name] = REGRESSIONS[name].run(simulator.value, seed, directory, code_coverage=coverage is not None)
+            results[name] = REGRESSIONS[name].run(
+                simulator.value, seed, directory, netlist, code_coverage=coverage is not None
+            )
             bars.advance(bar)
             if not results[name].passed:
                 console.print(str(results[name]), style="red", markup=False)
@@ -106,6 +143,17 @@ def sim(
         typer.echo(f"{len(results)} runs, {tests} tests on {simulator.value}, seed {seed}: {failed} runs failed")
     if not complete or any(not result.passed for result in results.values()):
         raise typer.Exit(1)
+
+
+def _netlist(gates: Gates, liberty: list[Path] | None) -> Callable[[str, str], str]:
+    """What makes netlists, with the models of their cells, of Verilog and the name of its top module."""
+    from ..synth.gates import asic_netlist, ecp5_netlist
+    from ..synth.liberty import YOSYS_GATES, Library
+
+    if gates is Gates.ECP5:
+        return lambda verilog, top: ecp5_netlist(verilog, top).text
+    library = Library.read(*liberty) if liberty else YOSYS_GATES
+    return lambda verilog, top: asic_netlist(verilog, top, library).text
 
 
 def _soak(frames: int, name: str | None, seed: int, as_json: bool) -> None:

@@ -276,8 +276,8 @@ class ThresholdEncoder(_Encoder):
         loaded = Signal(init=self.preload)
 
         advance = handshake(m, self.i, self.o, self.latency, enable=loaded)
-        # The bank of each beat on its way; a bubble may carry either.
-        banks = delay(m, advance, bank, self.latency)
+        # The bank of each beat on its way; a bubble may carry either. Those that a power-up left would hold up a table.
+        banks = delay(m, advance, bank, self.latency, reset=not self.preload)
         shadow_busy = Cat(stage != bank for stage in banks).any()
 
         word = Signal(code_bits, init=1)

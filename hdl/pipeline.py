@@ -37,15 +37,15 @@ def handshake(m: Module, i: Any, o: Any, latency: int, *, enable: ValueLike = 1)
     return advance
 
 
-def delay(m: Module, advance: Value, value: ValueLike, stages: int = 1) -> list[Signal]:
+def delay(m: Module, advance: Value, value: ValueLike, stages: int = 1, *, reset: bool = False) -> list[Signal]:
     """Carry a value along the pipeline; return its register in each stage.
 
-    The registers have no reset: what they hold counts only beside a valid bit.
+    Without `reset` what they hold counts only beside a valid bit.
     """
     registers = []
     for _ in range(stages):
         value = Value.cast(value)
-        register = Signal(value.shape(), reset_less=True)
+        register = Signal(value.shape(), reset_less=not reset)
         with m.If(advance):
             m.d.sync += register.eq(value)
         registers.append(register)

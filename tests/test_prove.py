@@ -28,7 +28,7 @@ ALL = claims()
 FAST = [
     claim
     for claim in ALL
-    if claim.must_fail
+    if (claim.must_fail and claim.mode != "equivalence")
     or claim.name.startswith("sqrt-b, 14 bit")
     or "decoder" in claim.name
     or "table enc" in claim.name
@@ -151,8 +151,10 @@ def test_a_table_swapped_under_beats_in_flight_is_refuted(monkeypatch, tmp_path)
     """Every stage looks at the bank in force now, not at that of its beat."""
     honest = encoder.delay
 
-    def early(m, advance, value, stages=1):
-        return [value] * stages if getattr(value, "name", "") == "bank" else honest(m, advance, value, stages)
+    def early(m, advance, value, stages=1, **options):
+        if getattr(value, "name", "") == "bank":
+            return [value] * stages
+        return honest(m, advance, value, stages, **options)
 
     monkeypatch.setattr(encoder, "delay", early)
     build = partial(TableStream, partial(ThresholdEncoder, TABLE), any_state=False)
