@@ -41,13 +41,13 @@ from ptychopress.sim.run import REGRESSIONS, SMALL_CORES, top_of
 from ptychopress.synth.mutation import Mutants, equal, plant
 
 ENOUGH = 0.95
-AT_A_TIME = 10
+AT_A_TIME = 25
 # By bench, tests that find most faults in a fraction of the time; who passes them meets all.
 PRESSURE = "back_pressure/source=random/sink=random"
 FIRST = {
     "encoder": ("every_count", PRESSURE, "reset_mid_stream"),
     "projector": ("extremes", PRESSURE, "reset_mid_stream"),
-    "packer": ("every_step", PRESSURE),
+    "packer": (PRESSURE,),
     "framer": ("every_length", PRESSURE, "reset_mid_stream"),
     "core": ("frames/.*",),
     "registers": ("reset_values", "every_address", "shown", "accesses/master=random/answers=random"),
@@ -89,13 +89,13 @@ TARGETS = {
         "encoder", lambda: ThresholdEncoder(Codebook.from_edges([0, 1, 5, 8], name="tiny"), lanes=2, input_bits=4), 60
     ),
     "encoder/table": Target("encoder", lambda: TableEncoder(Codebook.named("sqrt-c", 6), lanes=2, input_bits=7), 15),
-    "projector/counts": Target("projector", projector, 100),
-    "projector/codes": Target("projector", code_projector, 15),
-    "packet/packer": Target("packer", lambda: Packer(5, 2, 2), 25),
-    "packet/packetizer": Target("framer", packetizer, 80),
-    "packet/frame guard": Target("core", REGRESSIONS["core-raw"].block, 15, "dut.*guard*"),
+    "projector/counts": Target("projector", projector, 70),
+    "projector/codes": Target("projector", code_projector, 10),
+    "packet/packer": Target("packer", lambda: Packer(5, 2, 2), 20),
+    "packet/packetizer": Target("framer", packetizer, 60),
+    "packet/frame guard": Target("core", REGRESSIONS["core-raw"].block, 10, "dut.*guard*"),
     "registers/core": Target(
-        "registers", lambda: RegisterFile(core_registers(CoreConfig.from_dict(SMALL_CORES["core-all-modes"]))), 80
+        "registers", lambda: RegisterFile(core_registers(CoreConfig.from_dict(SMALL_CORES["core-all-modes"]))), 60
     ),
 }
 

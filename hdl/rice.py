@@ -394,8 +394,9 @@ class Former(wiring.Component):
         so_far = Signal.like(place, reset_less=True)
         low_so_far = Signal.like(place, reset_less=True)
         base, low_base = Mux(first_2, after(2, begin), so_far), Mux(first_2, after(2, low_begin), low_so_far)
+        step, low_step = after(1, ends[-1]), after(2, stride)
         with m.If(advance):
-            m.d.sync += [so_far.eq(base + after(1, ends[-1])), low_so_far.eq(low_base + after(2, stride))]
+            m.d.sync += [so_far.eq(base + step), low_so_far.eq(low_base + low_step)]
         places = [after(1, (base + place)[: len(so_far)]) for place in places]
         low_place = after(1, low_base)
 
@@ -403,13 +404,14 @@ class Former(wiring.Component):
         valid = [held, *(Signal(name=f"valid_{stage}") for stage in range(1, self.stages))]
         bits = Signal(self.longest, reset_less=True)
         complete = Signal()
+        final_3 = after(3, final)
         ones = (one << place for one, place in zip(after(3, present), places, strict=True))
         parts = [Mux(after(3, first), after(3, header), bits), after(3, low) << low_place, *ones]
         with m.If(advance):
             m.d.sync += [
                 *(later.eq(sooner) for sooner, later in pairwise(valid)),
                 bits.eq(reduce(or_, parts)),
-                complete.eq(valid[-1] & after(3, final)),
+                complete.eq(valid[-1] & final_3),
             ]
         m.d.comb += [
             advance.eq(~complete | self.o.ready),

@@ -144,7 +144,7 @@ def equal(mutants: Mutants, number: int, seconds: int = 60) -> Equality:
         (directory / "miter.v").write_text(_miter(mutants.netlist, mutants.select_bits, number))
         commands = [f"read_rtlil {_NETLIST}", "read_verilog miter.v", "hierarchy -top miter", "proc", "flatten"]
         commands += ["opt", "memory_map", "opt", "setundef -undriven -init -zero", "techmap", "opt", "dffunmap"]
-        commands += ["aigmap", "opt_clean", "write_aiger -zinit miter.aig"]
+        commands += ["setundef -zero", "aigmap", "opt_clean", "write_aiger -zinit miter.aig"]
         run_yosys(commands, directory, "equality")
         # Signal correspondence alone settles most; property-directed reachability refuses what has no state left.
         _run_abc(directory, "read_aiger miter.aig; strash; scorr; strash; scorr -F 4; write_aiger less.aig")
