@@ -136,32 +136,47 @@ def equal(mutants: Mutants, number: int, seconds: int = 60) -> Equality:
     number : int
         Of the mutation.
     seconds : int
-        Time for ABC.
+        Time for each run of ABC.
     """
+    module = mutants.mutations[number - 1].module if number else _TOP
+    # The smaller question first: a module that is equal by itself makes the block equal, one that differs need not
+    # make it differ. Modules with parameters have names that Verilog cannot write.
+    if module != _TOP and not module.startswith("$") and _compared(mutants, number, module, seconds) == "equal":
+        return "equal"
+    return _compared(mutants, number, _TOP, seconds)
+
+
+def _compared(mutants: Mutants, number: int, module: str, seconds: int) -> Equality:
+    """Compare a module of the block with that of the mutant; of the block itself, data without valid are left out."""
     with tempfile.TemporaryDirectory(prefix="ptychopress-equal-") as name:
         directory = Path(name)
         (directory / _NETLIST).write_text(mutants.netlist)
-        (directory / "miter.v").write_text(_miter(mutants.netlist, mutants.select_bits, number))
+        (directory / "miter.v").write_text(_miter(mutants, number, module))
         commands = [f"read_rtlil {_NETLIST}", "read_verilog miter.v", "hierarchy -top miter", "proc", "flatten"]
         commands += ["opt", "memory_map", "opt", "setundef -undriven -init -zero", "techmap", "opt", "dffunmap"]
         commands += ["setundef -zero", "aigmap", "opt_clean", "write_aiger -zinit miter.aig"]
         run_yosys(commands, directory, "equality")
-        # Signal correspondence alone settles most; property-directed reachability refuses what has no state left.
-        _run_abc(directory, "read_aiger miter.aig; strash; scorr; strash; scorr -F 4; write_aiger less.aig")
-        output = _output(directory / "less.aig")
-        if output in _CONSTANTS:
-            return _CONSTANTS[output]
-        said = _run_abc(directory, f"read_aiger less.aig; strash; pdr -T {seconds}")
+        try:
+            # Signal correspondence settles most; property-directed reachability refuses what has no state left.
+            _run_abc(
+                directory, "read_aiger miter.aig; strash; scorr; strash; scorr -F 4; write_aiger less.aig", seconds
+            )
+            output = _output(directory / "less.aig")
+            if output in _CONSTANTS:
+                return _CONSTANTS[output]
+            said = _run_abc(directory, f"read_aiger less.aig; strash; pdr -T {seconds}", seconds + 10)
+        except subprocess.TimeoutExpired:
+            return "unknown"
     if "Property proved" in said:
         return "equal"
     return "different" if "was asserted in frame" in said else "unknown"
 
 
-def _run_abc(directory: Path, script: str) -> str:
+def _run_abc(directory: Path, script: str, seconds: int) -> str:
     spec = util.find_spec("pyosys")
     assert spec is not None and spec.submodule_search_locations
-    program = Path(spec.submodule_search_locations[0]) / "yosys-abc"
-    return subprocess.run([program, "-q", script], cwd=directory, capture_output=True, text=True, check=True).stdout
+    command = [Path(spec.submodule_search_locations[0]) / "yosys-abc", "-q", script]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=seconds).stdout
 
 
 def _output(path: Path) -> int:
@@ -171,41 +186,40 @@ def _output(path: Path) -> int:
     return int(lines[1 + latches])
 
 
-def _miter(netlist: str, select_bits: int, number: int) -> str:
-    """Verilog of a module whose one output says that block and mutant differ."""
-    ports = _ports(netlist)
+def _miter(mutants: Mutants, number: int, module: str) -> str:
+    """Verilog of a module whose one output says that two copies of a module differ, one with a mutant selected."""
+    ports = _ports(mutants.netlist, module)
     outputs = [name for name, (_, direction) in ports.items() if direction == "output"]
-    lines = [
-        f"module miter({', '.join(f'in_{n}' for n, (_, d) in ports.items() if d == 'input' and n != SELECT)}, bad);"
-    ]
+    wires = {name: k for k, name in enumerate(name for name in ports if name != SELECT)}
+    lines: list[str] = []
+    differ: list[str] = []
     connections: dict[str, list[str]] = {"gold": [], "gate": []}
-    differ = []
-    for name, (width, direction) in ports.items():
-        if name == SELECT:
-            continue
+    for name, k in wires.items():
+        width, direction = ports[name]
+        for copy, links in connections.items():
+            wire = f"in_{k}" if direction == "input" else f"{copy}_{k}"
+            links.append(f".\\{name} ({wire})")
         if direction == "input":
-            lines.append(f"  input [{width - 1}:0] in_{name};")
-            for copy in connections:
-                connections[copy].append(f".\\{name} (in_{name})")
+            lines.append(f"  input [{width - 1}:0] in_{k};")
             continue
-        valid = _valid(name, outputs)
-        for copy in connections:
-            lines.append(f"  wire [{width - 1}:0] {copy}_{name};")
-            connections[copy].append(f".\\{name} ({copy}_{name})")
-        seen = f" & {{{width}{{gold_{valid}}}}}" if valid else ""
-        differ.append(f"|((gold_{name} ^ gate_{name}){seen})")
+        lines += [f"  wire [{width - 1}:0] {copy}_{k};" for copy in connections]
+        valid = _valid(name, outputs) if module == _TOP else None
+        seen = f" & {{{width}{{gold_{wires[valid]}}}}}" if valid else ""
+        differ.append(f"|((gold_{k} ^ gate_{k}){seen})")
     for copy, value in (("gold", 0), ("gate", number)):
-        lines.append(f"  {_TOP} {copy}(.{SELECT}({select_bits}'d{value}), {', '.join(connections[copy])});")
-    lines += ["  output bad;", f"  assign bad = {' | '.join(differ)};", "endmodule"]
-    return "\n".join(lines) + "\n"
+        select = f".{SELECT}({mutants.select_bits}'d{value})" if SELECT in ports else ""
+        lines.append(f"  \\{module}  {copy}({', '.join([*filter(None, [select]), *connections[copy]])});")
+    inputs = [f"in_{k}" for name, k in wires.items() if ports[name][1] == "input"]
+    header = f"module miter({', '.join([*inputs, 'bad'])});"
+    return "\n".join([header, *lines, "  output bad;", f"  assign bad = {' | '.join(differ)};", "endmodule", ""])
 
 
-def _ports(netlist: str) -> dict[str, tuple[int, str]]:
-    """Width and direction of the ports of the top module."""
-    module = re.search(rf"^module \\{_TOP}\n(.*?)^end$", netlist, re.MULTILINE | re.DOTALL)
+def _ports(netlist: str, name: str) -> dict[str, tuple[int, str]]:
+    """Width and direction of the ports of a module."""
+    module = re.search(rf"^module \\{re.escape(name)}\n(.*?)^end$", netlist, re.MULTILINE | re.DOTALL)
     assert module is not None
-    wires = re.findall(r"^  wire (?:width (\d+) )?(input|output) \d+ \\(\S+)$", module[1], re.MULTILINE)
-    return {name: (int(width or 1), direction) for width, direction, name in wires}
+    wires = re.findall(r"^  wire (?:width (\d+) )?(input|output) \d+(?: signed)? \\(\S+)$", module[1], re.MULTILINE)
+    return {port: (int(width or 1), direction) for width, direction, port in wires}
 
 
 def _valid(name: str, outputs: list[str]) -> str | None:
