@@ -496,6 +496,22 @@ async def snapshot_races(dut: Any) -> None:
 
 
 @cocotb.test
+async def large_counts(dut: Any) -> None:
+    """Counts beyond a thousand are read whole, live and from the snapshot, and at no other address."""
+    bench = await RegisterBench(dut).start()
+    bench.activity = 0.9
+    await bench.run(3000)
+    bench.activity = 0
+    bench.write(bench.address("command"), 1)
+    await bench.drain()
+    for address in range(0, bench.space, 4):
+        bench.read(address)
+    await bench.drain()
+    counts = [bench.r.taken[bench.address(path.rpartition(".")[0]) // 4][0] for path in bench.counters]
+    assert min(counts) > 1024, f"counts of {counts}: more clocks are needed"
+
+
+@cocotb.test
 async def clears(dut: Any) -> None:
     """Clear, with and without a snapshot, meets every counter counting."""
     bench = await RegisterBench(dut).start()

@@ -76,6 +76,14 @@ class AddressAliased(SpoiltSlave):
         m.d.comb += outer.read_address.eq(inner.read_address[:-1])
 
 
+class HighBitLost(SpoiltSlave):
+    """Bit 10 of one counter is not read."""
+
+    def spoil(self, m: Any, outer: Any, inner: Any) -> None:
+        elsewhere = inner.read_address[2:] != 0x94 >> 2
+        m.d.comb += inner.read_data[10].eq(outer.read_data[10] & elsewhere)
+
+
 class AnythingWrites(SpoiltSlave):
     """Every write is answered OKAY."""
 
@@ -212,6 +220,7 @@ def _all_faults() -> dict[str, Fault]:
             "clears",
             "read of 0x[8a]4",
         ),
+        "high bit lost": (lambda: _WithSlave(HighBitLost), "large_counts", "read of 0x94"),
         "wrong bit": (lambda: _misread("idle[15:15]", "idle[14:14]"), "shown", "read of 0x28"),
         "wrong reset value": (
             lambda: _misread("mode[10:8] = FIRST_MODE", "mode[10:8] = 3'd1"),
