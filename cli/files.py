@@ -5,8 +5,8 @@
 import fcntl
 import io
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +47,7 @@ def publish(out: Path, *stale: str) -> Iterator[Path]:
     missing = [path for path in (out, *out.parents) if not path.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".ptychopress-", dir=out))
-        try:
+        with _stage(out) as stage:
             yield stage
             written = sorted(stage.iterdir())
             for name in (*stale, *(path.name for path in written)):
@@ -57,8 +56,6 @@ def publish(out: Path, *stale: str) -> Iterator[Path]:
                 (out / name).unlink(missing_ok=True)
             for path in written:
                 os.replace(path, out / path.name)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(out)
@@ -93,14 +90,24 @@ def publish_file(out: Path, *sources: Path | None) -> Iterator[Path]:
         if source is not None and out.exists() and source.exists() and out.samefile(source):
             raise ValueError(f"--out {out} is {source}, which is read: choose another name")
     # In a directory of its own, so that its mode is that of any new file, and nothing else can be in the way.
-    stage = Path(tempfile.mkdtemp(prefix=".ptychopress-", dir=out.parent))
+    with _stage(out.parent) as stage:
+        try:
+            yield stage / out.name
+            os.replace(stage / out.name, out)
+        except OSError as error:
+            if error.errno and error.filename is None:
+                error.filename = str(out)
+            raise
+
+
+@contextmanager
+def _stage(directory: Path) -> Iterator[Path]:
+    """Hand out a new directory that is gone afterwards."""
+    stage = directory / f".ptychopress-{secrets.token_hex(8)}"
     try:
-        yield stage / out.name
-        os.replace(stage / out.name, out)
-    except OSError as error:
-        if error.errno and error.filename is None:
-            error.filename = str(out)
-        raise
+        # In here and by a name known before: an interrupt that comes with it finds it too.
+        stage.mkdir(mode=0o700)
+        yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

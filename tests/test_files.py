@@ -29,3 +29,19 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
         for name in ("first", "pipe"):
             (stage / name).write_text("new")
     assert pipe.is_fifo() and [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_an_interrupt_that_comes_with_the_new_directory_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, real = [], os.mkdir
+
+    def mkdir(path: Path, *rest: int) -> None:
+        real(path, *rest)
+        made.append(Path(path))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(KeyboardInterrupt), publish_file(tmp_path / "out"):
+        pytest.fail("work has begun")
+    assert [path.parent for path in made] == [tmp_path] and not list(tmp_path.iterdir())
