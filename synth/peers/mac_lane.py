@@ -6,6 +6,7 @@ Both have the same registers: operands, product, total. What is between them is 
 netlist can be compared with its golden model, input by input; `Lane` puts the registers around it.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .floating import FloatFormat
 Words = NDArray[np.int64]
 
 
-class Arithmetic:
+class Arithmetic(ABC):
     """Numbers of a lane: the logic of its step, and the golden model of it.
 
     Parameters
@@ -34,13 +35,13 @@ class Arithmetic:
     def __init__(self, value: int, weight: int, product: int, total: int) -> None:
         self.widths = {"value": value, "weight": weight, "product": product, "total": total}
 
+    @abstractmethod
     def logic(self, m: Module, step: "Step") -> None:
         """Drive the outputs of a step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expected(self, inputs: dict[str, Words]) -> dict[str, Words]:
         """Words of both outputs for words of all inputs."""
-        raise NotImplementedError
 
     def same(self, name: str, words: Words, expected: Words) -> NDArray[np.bool_]:
         """Whether words of an output stand for the numbers expected."""
