@@ -145,6 +145,8 @@ class EncoderConfig:
     preload: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.edges, list | tuple) or any(type(edge) is not int for edge in self.edges):
+            raise ValueError(f"encoder.edges: {self.edges!r}, expected a list of whole numbers")
         object.__setattr__(self, "edges", tuple(self.edges))
         _check(self)
         if self.edges and self.parameters:

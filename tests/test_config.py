@@ -55,6 +55,8 @@ def test_toml(tmp_path: Path) -> None:
         ({"protect": 1}, "protect: 1, expected true or false"),
         ({"target": "spartan"}, "target: 'spartan', expected portable or ecp5"),
         ({"encoder": {"codebook": "root"}}, "encoder.codebook: unknown codebook 'root'"),
+        ({"encoder": {"edges": 3}}, "encoder.edges: 3, expected a list of whole numbers"),
+        ({"encoder": {"edges": [0, 1.5, 16]}}, "encoder.edges: [0, 1.5, 16], expected a list of whole numbers"),
         ({"encoder": {"edges": [0, 2, 1, 16]}}, "encoder.edges: edges must not fall"),
         ({"encoder": {"edges": [0, 1 << 15]}}, "encoder.codebook: sqrt-b takes 15 bit counts"),
         ({"encoder": {"edges": [0, 2], "parameters": {"scale": 2}}}, "encoder.parameters: they are for a rule"),
