@@ -141,8 +141,9 @@ class _Run:
         self.claim = claim
         self.slug = re.sub(r"[^a-z0-9]+", "-", claim.name.lower()).strip("-")
         self.directory = directory / self.slug
-        self.property = claim.build()
+        # Tools first: a block that is built must also be elaborated.
         environment = _environment()
+        self.property = claim.build()
         self.log = directory / f"{self.slug}.log"
         self.started = time.monotonic()
         command = self._command()
@@ -206,7 +207,8 @@ class _Run:
             return Verdict(
                 self.claim, "refuted", len(stated), seconds, self._refutation(), trace if trace.exists() else None
             )
-        if status == "TIMEOUT":
+        # Out of time before it had read the design, sby leaves with an error of its own.
+        if status == "TIMEOUT" or seconds > TIMEOUT:
             return Verdict(self.claim, "unknown", len(stated), seconds, f"no answer within {TIMEOUT} s")
         lines = self.log.read_text().splitlines()
         reason = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "no output")
