@@ -37,7 +37,7 @@ def as_markdown(rows: list[Figures]) -> str:
                 str(row.carry),
                 str(row.flip_flops),
                 f"{(row.lut4 + row.carry) / (reference.lut4 + reference.carry):.2f}",
-                f"{row.mhz:.0f}",
+                "-" if row.mhz is None else f"{row.mhz:.0f}",
                 f"{row.gate_equivalents:.0f}",
                 f"{row.gate_equivalents / reference.gate_equivalents:.2f}",
                 "-" if row.delay_ps is None else f"{row.delay_ps:.0f}",

@@ -123,7 +123,7 @@ def silicon(
             typer.echo(f"\n{_TITLES[group]}\n")
             if group in compared:
                 typer.echo(_figures_table(chosen[group]))
-                typer.echo(f"\nOurs / theirs, MHz too:\n\n{_ratios_table(compared[group])}")
+                typer.echo(f"\nOurs / theirs:\n\n{_ratios_table(compared[group])}")
             else:
                 typer.echo(_quality_table(chosen[group]))
     wrong = [row["name"] for rows in chosen.values() for row in rows if row.get("wrong")]

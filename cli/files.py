@@ -85,7 +85,7 @@ def publish_file(out: Path, *sources: Path | None) -> Iterator[Path]:
     """
     _require_file(out, "--out takes a file")
     if not out.parent.is_dir():
-        raise FileNotFoundError(f"{out.parent}: no such directory, expected one for --out {out.name}")
+        raise FileNotFoundError(f"{out.parent}: no such directory, expected one for {out.name}")
     for source in sources:
         if source is not None and out.exists() and source.exists() and out.samefile(source):
             raise ValueError(f"--out {out} is {source}, which is read: choose another name")

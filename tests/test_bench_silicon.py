@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ptychopress.cli import bench_silicon
 from ptychopress.cli.main import main
+from ptychopress.synth.liberty import YOSYS_GATES
 from ptychopress.synth.peers import compare, constant_matrix, contenders
 from ptychopress.synth.peers.constant_matrix import Structure
 
@@ -163,6 +164,15 @@ def test_a_small_matrix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert command(monkeypatch, "--quick", "--only", "matrix", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert len(told["rows"]["matrix"]) == 5 and len(told["ours_over_theirs"]["matrix"]) == 3
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+@pytest.mark.usefixtures("simulator")
+def test_a_matrix_that_is_not_placed_has_no_clock_rate() -> None:
+    weights = constant_matrix.random_matrix(1, 2)
+    figures = constant_matrix.measure(constant_matrix.plain(weights), weights, YOSYS_GATES, 0)
+    assert (figures.wrong, figures.mhz) == (0, None) and figures.lut4 > 0 and figures.gate_equivalents > 0
 
 
 def test_wide_arithmetic_is_exact() -> None:

@@ -256,8 +256,8 @@ class Figures:
         Wrong sums in simulation.
     lut4, carry, flip_flops : int
         ECP5: look-up tables beside carry chains, those in carry chains (two a CCU2C), flip-flops.
-    mhz : float
-        Largest frequency, median over the seeds of nextpnr-ecp5.
+    mhz : float or None
+        Largest frequency, median over the seeds of nextpnr-ecp5; None if it was not placed.
     gate_equivalents, delay_ps : float or None
         Standard cells, flip-flops among them.
     """
@@ -269,7 +269,7 @@ class Figures:
     lut4: int
     carry: int
     flip_flops: int
-    mhz: float
+    mhz: float | None
     gate_equivalents: float
     delay_ps: float | None
 
@@ -307,7 +307,7 @@ def measure(structure: Structure, weights: Weights, library: Library, seeds: int
         kinds.count("LUT4"),
         2 * kinds.count("CCU2C"),
         kinds.count("TRELLIS_FF"),
-        statistics.median(speeds),
+        statistics.median(speeds) if speeds else None,
         mapped.gate_equivalents,
         mapped.delay_ps,
     )
