@@ -97,6 +97,13 @@ def synth(
             min=1,
         ),
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="asic: map in a tenth of the time, to some per cent more area; for whole cores and inpixel-tile.",
+        ),
+    ] = False,
     store: Annotated[
         Path, typer.Option("--store", help="Results of earlier runs, to compare with; this one is added.")
     ] = Path("synth.json"),
@@ -114,7 +121,7 @@ def synth(
     if target is Target.ASIC:
         refuse("not with --target asic", device=device, speed=speed, seeds=seeds)
     else:
-        refuse("only with --target asic", liberty=liberty, macro_bits=macro_bits)
+        refuse("only with --target asic", liberty=liberty, macro_bits=macro_bits, quick=quick)
         TARGETS[target].device(device, speed)
     chosen = _chosen(config)
     runs = read_store(store)
@@ -139,6 +146,7 @@ def synth(
                     library,
                     clock_mhz=clock,
                     macro_bits=MACRO_BITS if macro_bits is None else macro_bits,
+                    quick=quick,
                     keep=keep,
                     advance=advance,
                 )

@@ -3,6 +3,7 @@
 """The ASIC target: standard cells block by block, large memories left as macros, longest path before layout."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ MACRO_BITS = 1024
 DEPTH = 2
 """Blocks so deep in the hierarchy keep an area of their own; what is deeper is part of them."""
 
+QUICK = "strash;dc2;&get,-n;&nf,{D};&put"
+"""ABC script that does not look for equal nodes by SAT as yosys' own does, which for large sums takes very long."""
+
 _MACRO = "$__macro"
 
 
@@ -31,6 +35,7 @@ def synthesise_asic(
     *,
     clock_mhz: float = 250,
     macro_bits: int = MACRO_BITS,
+    quick: bool = False,
     keep: Path | None = None,
     advance: Callable[[str], None] = lambda _: None,
 ) -> Result:
@@ -49,6 +54,8 @@ def synthesise_asic(
         What gates are sized for; with `YOSYS_GATES` it says nothing.
     macro_bits : int
         As `MACRO_BITS`.
+    quick : bool
+        Map by `QUICK`, once, instead of twice as yosys does.
     keep : Path, optional
         Directory that exists, for netlist, constraints and yosys' log.
     advance : callable
@@ -67,7 +74,7 @@ def synthesise_asic(
             (directory / files[-1]).write_text(text)
         blocks, macros = _read(design.component, macro_bits, directory)
         advance("memories")
-        log = _map(library, files, blocks, macros, clock_mhz, directory)
+        log = _map(library, files, blocks, macros, clock_mhz, quick, directory)
         (directory / "yosys.log").write_text(log)
         advance("cells")
         netlist = json.loads((directory / "net.json").read_text())["modules"]
@@ -84,7 +91,9 @@ def synthesise_asic(
         configuration=design.configuration,
         target=f"asic {library.name}",
         tools=releases("ptychopress", "amaranth", "pyosys") | timing,
-        options={"macro_bits": macro_bits} | ({"clock_mhz": clock_mhz} if library.texts else {}),
+        options={"macro_bits": macro_bits}
+        | ({"clock_mhz": clock_mhz} if library.texts else {})
+        | ({"quick": True} if quick else {}),
         area=areas[""],
         area_unit=library.unit,
         gate_equivalents=areas[""] / nand2,
@@ -133,7 +142,13 @@ def _clocked(cell: Mapping[str, Any]) -> bool:
 
 
 def _map(
-    library: Library, files: list[str], blocks: list[str], macros: list[str], clock_mhz: float, directory: Path
+    library: Library,
+    files: list[str],
+    blocks: list[str],
+    macros: list[str],
+    clock_mhz: float,
+    quick: bool,
+    directory: Path,
 ) -> str:
     """Map what is in design.il; leaves net.json, net.v and, without blocks, flat.json. Returns yosys' log."""
     liberty = " ".join(f"-liberty {file}" for file in files)
@@ -144,25 +159,27 @@ def _map(
         flip_flops = [f"dfflibmap {liberty}"] if any(cell.sequential for cell in library.cells.values()) else []
     else:
         cells, flip_flops = "-g cmos", ["dfflegalize -cell $_DFF_P_ x -cell $_DFF_N_ x"]
+    if quick:
+        cells += f" -script +{QUICK}{';buffer;upsize,{D};dnsize,{D}' if files else ''}"
     commands = ["read_rtlil design.il"]
     commands += [f"chtype -set {_MACRO} {place}" for place in macros]
     commands += [f"setattr -mod -set keep_hierarchy 1 {block}" for block in blocks]
     commands += [
         "flatten",
-        f"synth -top {TOP} -run coarse:check",
+        f"synth -top {TOP} -run coarse:check{' -noabc' if quick else ''}",
         "setattr -unset init",
         *flip_flops,
         "opt_clean -purge",
         f"abc {cells}",
         "opt_clean -purge",
         "write_json net.json",
-        "write_verilog -noattr -noexpr net.v",
+        "write_verilog -noattr -noexpr -simple-lhs net.v",
         "setattr -mod -unset keep_hierarchy",
         "flatten",
         "opt_clean -purge",
         "write_json flat.json",
     ]
-    return run_yosys(commands, directory, "mapping")
+    return run_yosys(commands, directory, "mapping" if quick else "mapping without --quick")
 
 
 def _by_place(modules: Mapping[str, Any], library: Library) -> tuple[dict[str, float], dict[str, int]]:
@@ -197,11 +214,31 @@ def _longest_path(
     by = "abc"
     if sta_installed():
         clock = "aclk" if "aclk" in flat["ports"] else "clk"
-        (directory / "net.sdc").write_text(constraints_text(flat, clock, clock_mhz))
+        opened = _without_macros(flat)
+        (directory / "net.sdc").write_text(constraints_text(opened, clock, clock_mhz))
+        (directory / "sta.json").write_text(json.dumps({"modules": {TOP: opened}}))
+        run_yosys(["read_json sta.json", "write_verilog -noattr -noexpr -simple-lhs sta.v"], directory, "timing")
         try:
-            path_ns, path, version = longest_path(files, "net.v", "net.sdc", TOP, directory)
+            path_ns, path, version = longest_path(files, "sta.v", "net.sdc", TOP, directory)
             return path_ns, path, f"OpenSTA {version}"
         except RuntimeError as error:
             # It asks more of a library than mapping does.
             by = f"abc, {error}"
     return *longest_gate_path(flat, library, files, directory), by
+
+
+def _without_macros(module: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat module whose macros' pins are ports, so that paths from and to them count, and take no time in them."""
+    ports, cells = dict(module["ports"]), {}
+    for number, (name, cell) in enumerate(module["cells"].items()):
+        if cell["type"] != _MACRO:
+            # Yosys numbers cells afresh whose names are its own; the block's name says where a path runs.
+            block = "".join(f"{inner}." for inner in re.findall(r"\\([^.\\]+)\.", name))
+            cells[f"{block}cell_{number}"] = cell
+            continue
+        for pin, bits in cell["connections"].items():
+            if bits and not pin.endswith("_CLK"):
+                way = "input" if pin == "RD_DATA" else "output"
+                ports[f"macro_{number}_{pin}"] = {"direction": way, "bits": bits}
+    # Of names OpenSTA takes no signed ones.
+    return {**module, "ports": ports, "cells": cells, "netnames": {}}

@@ -121,10 +121,13 @@ class Registered(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.domains.sync = sync = ClockDomain(local=True)
         m.domains.ports = ports = ClockDomain(local=True, reset_less=True)
         m.submodules.block = self.block
-        m.d.comb += [sync.clk.eq(self.clk), ports.clk.eq(self.clk), sync.rst.eq(self._register(m, self.reset, "reset"))]
+        m.d.comb += ports.clk.eq(self.clk)
+        # Amaranth takes no domain of a name that stands further out, be it local.
+        if all(name != "aclk" for _, _, name in self._ports):
+            m.domains.sync = sync = ClockDomain(local=True)
+            m.d.comb += [sync.clk.eq(self.clk), sync.rst.eq(self._register(m, self.reset, "reset"))]
         place = {In: 0, Out: 0}
         for number, (flow, value, name) in enumerate(self._ports):
             here = slice(place[flow], place[flow] + len(value))

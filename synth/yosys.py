@@ -3,7 +3,9 @@
 """Commands of yosys, run by pyosys in a process of their own: one that fails ends the process it runs in."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -37,19 +39,25 @@ def run_yosys(commands: Sequence[str], directory: Path, what: str = "yosys") -> 
     RuntimeError
         If it fails or takes longer than `TIMEOUT`, with yosys' last words.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=json.dumps(list(commands)),
-            capture_output=True,
-            text=True,
-            cwd=directory,
-            timeout=TIMEOUT,
-        )
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{what}: no result after {TIMEOUT} s") from None
-    said = done.stdout + done.stderr
-    if done.returncode:
+    # In a session of its own, so that ABC, which yosys starts, ends with it.
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=directory,
+        start_new_session=True,
+    ) as child:
+        try:
+            stdout, stderr = child.communicate(json.dumps(list(commands)), TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{what}: no result after {TIMEOUT} s") from None
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+    said = stdout + stderr
+    if child.returncode:
         errors = [line.strip() for line in said.splitlines() if re.search("error|fail|cannot", line, re.IGNORECASE)]
         raise RuntimeError(f"{what} failed in yosys: {' '.join(errors) or 'no message'}")
     return said

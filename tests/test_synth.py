@@ -4,6 +4,7 @@
 import importlib.util
 import json
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 import ptychopress
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.back import rtlil
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from ptychopress.cli.main import main
 from ptychopress.cli.synth import read_store
 from ptychopress.model.config import CoreConfig
 from ptychopress.model.tile import TILES, TileConfig
-from ptychopress.synth import asic, fpga, gate_paths, sta
+from ptychopress.synth import asic, fpga, gate_paths, sta, yosys
 from ptychopress.synth.asic import synthesise_asic
 from ptychopress.synth.designs import BLOCKS, Design, Registered, design
 from ptychopress.synth.fpga import TARGETS, critical_path, synthesise
@@ -205,6 +208,12 @@ def test_registers_stand_at_every_port() -> None:
     simulator.run()
     # In, sum, out: three clocks, of which a step of the bench has two.
     assert seen[1:4] == [7, 30, 9]
+
+
+def test_registers_stand_around_a_whole_core() -> None:
+    block = Registered(design(tiny()).component)
+    text = rtlil.convert(block, name="top")
+    assert block.signature.members["inputs"].shape > 64 and Registered.MARK in text
 
 
 def result(**changes: Any) -> Result:
@@ -398,6 +407,68 @@ def test_the_longest_path_without_opensta_is_abcs(monkeypatch: pytest.MonkeyPatc
     assert got.tools["path by"] == "abc" and got.path_ns is not None and got.critical_path.startswith("Path")
 
 
+class Kept(wiring.Component):
+    """Counts, stores and adds to what it reads; of its output only every other bit is not constant."""
+
+    def __init__(self) -> None:
+        super().__init__({"place": In(6), "out": Out(16)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=8, depth=64, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        count, total = Signal(8), Signal(8)
+        m.d.sync += [count.eq(count + 1), total.eq(read.data + count)]
+        m.d.comb += [write.addr.eq(count), write.data.eq(count), write.en.eq(1), read.addr.eq(self.place)]
+        m.d.comb += self.out.eq(Cat(Cat(bit, Const(0, 1)) for bit in total))
+        return m
+
+
+@pytest.mark.skipif(not sta.sta_installed() or not SG13G2.exists(), reason="no OpenSTA or no sg13g2 library here")
+@pytest.mark.parametrize("quick", [False, True])
+def test_opensta_reads_constants_and_macros(tmp_path: Path, quick: bool) -> None:
+    got = synthesise_asic(Design("kept", {}, Kept(), {}), Library.read(SG13G2), macro_bits=512, quick=quick)
+    assert got.tools["path by"].startswith("OpenSTA"), got.tools
+    assert list(got.memory_bits.values()) == [512]
+    # The sum of what the macro gives, and of no more than the count: its path begins at either.
+    assert got.path_ns is not None and 0.3 < got.path_ns < 4
+
+
+def test_paths_from_and_to_macros_count() -> None:
+    macro = {"type": asic._MACRO, "connections": {"RD_DATA": [5, 6], "RD_ADDR": [2, "0"], "WR_CLK": [3], "WR_EN": []}}
+    gate = {"type": "INV", "connections": {"A": [5], "Y": [4]}}
+    module = {
+        "ports": {"clk": {"direction": "input", "bits": [3]}},
+        "cells": {"m": macro, "$flatten\\a.\\b.$abc$1": gate},
+        "netnames": {"n": {}},
+    }
+    opened = asic._without_macros(module)
+    assert opened["ports"] == {
+        "clk": {"direction": "input", "bits": [3]},
+        "macro_0_RD_DATA": {"direction": "input", "bits": [5, 6]},
+        "macro_0_RD_ADDR": {"direction": "output", "bits": [2, "0"]},
+    }
+    assert opened["cells"] == {"a.b.cell_1": gate} and not opened["netnames"]
+
+
+def test_quick_maps_the_same_logic() -> None:
+    library = Library.parse(TINY)
+    usual, quick = (synthesise_asic(design(tiny(), "encoder"), library, quick=way) for way in (False, True))
+    assert quick.area != usual.area and quick.area == pytest.approx(usual.area, rel=0.25)
+    assert differences(usual, quick)[0] == "options quick: none before, True now"
+
+
+def test_a_run_that_is_too_long_ends_abc_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    child = "import subprocess, sys; sys.stdin.read(); subprocess.run([sys.executable, '-c', WAIT])"
+    wait = f"import pathlib, time; time.sleep(1.5); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    monkeypatch.setattr(yosys, "TIMEOUT", 0.5)
+    monkeypatch.setattr(yosys, "_CHILD", child.replace("WAIT", repr(wait)))
+    with pytest.raises(RuntimeError, match=r"mapping: no result after 0.5 s"):
+        yosys.run_yosys([], tmp_path, "mapping")
+    time.sleep(1.5)
+    assert not (tmp_path / "late").exists()
+
+
 def test_a_planted_adder_is_larger_and_slower() -> None:
     class Slow(Nested):
         def elaborate(self, platform: Any) -> Module:
@@ -545,6 +616,7 @@ def test_the_command_compares_with_the_last_run(
         (["--target", "ecp5", "--device", "99k"], "device must be one of 85k"),
         (["--target", "ice40", "--speed", "6"], "speed must be left out"),
         (["--target", "ecp5", "--liberty", "x.lib"], "--liberty: only with --target asic"),
+        (["--target", "ecp5", "--quick"], "--quick: only with --target asic"),
         (["--target", "asic", "--seeds", "2"], "--seeds: not with --target asic"),
         (["--target", "asic", "--liberty", "x.lib"], "x.lib: no such file"),
         (["--target", "asic", "--block", "rice"], "--block rice: tiny has none"),
