@@ -39,6 +39,7 @@ COMMANDS = (
     "verilog",
     "sim",
     "synth",
+    "power",
     "plan",
     "prove",
     "bench",

@@ -99,23 +99,31 @@ def ecp5_netlist(verilog: str, top: str) -> Netlist:
     return Netlist(top, text, _ecp5_models(counts), counts)
 
 
-def cell_models(library: Library, names: Iterable[str]) -> str:
+def cell_models(library: Library, names: Iterable[str], *, delayed: bool = False) -> str:
     """Verilog modules of cells of a library, from their functions. A flip-flop starts unknown.
+
+    Parameters
+    ----------
+    library : Library
+    names : iterable of str
+    delayed : bool
+        Every output comes a unit of time after what it comes from; else at once.
 
     Raises
     ------
     RuntimeError
         For a cell that the library does not have, or of which it states no function.
     """
-    return "\n".join(_cell_model(library, name) for name in sorted(names))
+    return "\n".join(_cell_model(library, name, delayed) for name in sorted(names))
 
 
-def _cell_model(library: Library, name: str) -> str:
+def _cell_model(library: Library, name: str, delayed: bool) -> str:
     cell = library.cells.get(name, Cell(name, 0, {}))
     state = cell.flip_flop
     if not cell.functions or (cell.sequential and state is None):
         raise RuntimeError(f"library {library.name} states no function of cell {name}: it cannot be simulated")
-    lines = [f"  assign {pin} = {function.verilog};" for pin, function in cell.functions.items()]
+    assign = "assign #1" if delayed else "assign"
+    lines = [f"  {assign} {pin} = {function.verilog};" for pin, function in cell.functions.items()]
     functions, inner = list(cell.functions.values()), set()
     if state is not None:
         inner = {state.state, state.inverse}
