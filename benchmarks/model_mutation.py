@@ -58,8 +58,7 @@ def lay_out(directory: Path, module: str) -> None:
         ignore=lambda folder, names: [
             name
             for name in names
-            if name.startswith(".")
-            or name in ("tests", "docs", "examples", "benchmarks", "demo", "build", "__pycache__")
+            if name.startswith(".") or name in ("tests", "examples", "demo", "build", "__pycache__")
         ],
     )
     tests = ("conftest.py", *MODULES[module])

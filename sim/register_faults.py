@@ -79,9 +79,17 @@ class AddressAliased(SpoiltSlave):
 class HighBitLost(SpoiltSlave):
     """Bit 10 of one counter is not read."""
 
+    bit = 10
+
     def spoil(self, m: Any, outer: Any, inner: Any) -> None:
         elsewhere = inner.read_address[2:] != 0x94 >> 2
-        m.d.comb += inner.read_data[10].eq(outer.read_data[10] & elsewhere)
+        m.d.comb += inner.read_data[self.bit].eq(outer.read_data[self.bit] & elsewhere)
+
+
+class HighestBitLost(HighBitLost):
+    """Bit 31 is not: no bench can count that far."""
+
+    bit = 31
 
 
 class AnythingWrites(SpoiltSlave):
@@ -221,6 +229,7 @@ def _all_faults() -> dict[str, Fault]:
             "read of 0x[8a]4",
         ),
         "high bit lost": (lambda: _WithSlave(HighBitLost), "large_counts", "read of 0x94"),
+        "highest bit lost": (lambda: _WithSlave(HighestBitLost), "full_counts", "read of 0x94"),
         "wrong bit": (lambda: _misread("idle[15:15]", "idle[14:14]"), "shown", "read of 0x28"),
         "wrong reset value": (
             lambda: _misread("mode[10:8] = FIRST_MODE", "mode[10:8] = 3'd1"),

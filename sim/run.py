@@ -180,6 +180,8 @@ def run_bench(
         runs.mkdir(parents=True, exist_ok=True)
         prune(runs)
         directory = Path(tempfile.mkdtemp(prefix=f"{bench}-", dir=runs))
+    # The simulator runs in it.
+    directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     coverage, log, results = (directory / name for name in ("coverage.json", "simulator.log", "results.xml"))
     settings = directory / "settings.json"

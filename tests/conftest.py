@@ -8,10 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 from amaranth.hdl import UnusedElaboratable
+from hypothesis import settings
 from ptychopress.sim.run import SIMULATORS, Simulator, require
 from ptychopress.sim.tools import ToolError
 
 SEEDS = (1,)
+
+# Machines are shared: a slow example is no failure.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -166,13 +166,16 @@ class PlantedEncoder(ShiftEncoder):
 
 @pytest.mark.simulator
 @pytest.mark.parametrize("simulator", ["verilator"], indirect=True)
-def test_planted_line_shows(simulator: Simulator, tmp_path: Path) -> None:
+def test_planted_line_shows(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The simulator runs elsewhere than this process, and yet both mean the same directory.
+    monkeypatch.chdir(tmp_path)
+    directory = Path("run")
     block = PlantedEncoder(Codebook.named("sqrt-b", 4))
     result = run_bench(
-        block, "encoder", simulator=simulator, tests=["reset_mid_stream"], directory=tmp_path, code_coverage=True
+        block, "encoder", simulator=simulator, tests=["reset_mid_stream"], directory=directory, code_coverage=True
     )
     assert result.passed, str(result)
-    found = run_coverage("planted", "encoder", tmp_path)
+    found = run_coverage("planted", "encoder", directory)
     assert [line for line, count in found.lines.items() if not count] == [
         Line("dut.block planted", "if", "if (never) begin")
     ]

@@ -221,6 +221,12 @@ def test_verdicts_of_mutmut_are_read() -> None:
     assert list(found.values()) == ["survived", "killed", "no tests"]
 
 
+def test_what_the_models_tests_read_is_laid_out(tmp_path: Path) -> None:
+    benchmark("model_mutation").lay_out(tmp_path, "packet")
+    for name in ("docs/packet.md", "benchmarks/fuzz_packets.py", "model/registers.rdl"):
+        assert (tmp_path / "ptychopress" / name).exists(), name
+
+
 @pytest.mark.slow
 def test_mutmut_finds_its_way_in_this_layout(tmp_path: Path) -> None:
     pytest.importorskip("mutmut", reason="pip install 'mutmut>=3.8,<4'")
