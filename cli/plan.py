@@ -4,9 +4,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import ceil
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +94,7 @@ def plan(
 
 def _head(wish: Wish, found: Plan) -> str:
     return (
-        f"# {wish.width} x {wish.height} pixels at {wish.rate:g} frames/s, {wish.ratio:g}:1, {wish.clock_mhz:g} MHz:"
+        f"# {wish.height}x{wish.width} pixels at {wish.rate:g} frames/s, {wish.ratio:g}:1, {wish.clock_mhz:g} MHz:"
         f" {found.frame_clocks} clocks a frame\n# By ptychopress plan; ptychopress verilog --config takes it\n\n"
     )
 
@@ -119,22 +119,37 @@ def _toml(value: Any) -> str:
 
 def _refusal(wish: Wish, found: Impossible, fit: Fit) -> str:
     """In words by how much it is too fast, and what would be possible."""
-    # As many parts as it takes; each has as many lanes as its rows allow.
     lines = [
-        f"{wish.height}x{wish.width} pixels at {wish.rate:g} frames/s: impossible, {found.factor:.3g} times too fast.",
-        f"A frame takes {found.frame_clocks} clocks at least, by {found.lanes} lanes; {wish.clock_mhz:g} MHz has"
+        f"{wish.height}x{wish.width} pixels at {wish.rate:g} frames/s: impossible, {_excess(found.factor)} too fast.",
+        f"A frame takes {found.frame_clocks} clocks at least, by {_lanes(found.lanes)}; {wish.clock_mhz:g} MHz has"
         f" {found.clocks} for it.",
-        f"Possible: {found.rate:,.0f} frames/s; or a clock of {found.clock_mhz:.4g} MHz; or the frame in"
-        f" {ceil(found.factor)} parts, a core each.",
+        f"Possible: {_limit(found.rate, floor)} frames/s; or a clock of {_limit(found.clock_mhz, ceil)} MHz"
+        + (f"; or the rows in {found.parts} parts, a core each." if found.parts else "."),
     ]
     turned = propose(replace(wish, height=wish.width, width=wish.height), fit)
     if isinstance(turned, Plan):
-        lines.append(f"Read out by rows of {wish.height} pixels it is possible: {turned.config.frame.lanes} lanes.")
+        lines.append(f"Read out by rows of {wish.height} pixels it is possible: {_lanes(turned.config.frame.lanes)}.")
     elif turned.factor < found.factor:
         lines.append(
-            f"Read out by rows of {wish.height} pixels it is {turned.factor:.3g} times too fast: {turned.lanes} lanes."
+            f"Read out by rows of {wish.height} pixels it is {_excess(turned.factor)} too fast: {_lanes(turned.lanes)}."
         )
     return "\n".join(lines)
+
+
+def _lanes(number: int) -> str:
+    return f"{number} lane{'' if number == 1 else 's'}"
+
+
+def _excess(factor: float) -> str:
+    """By how much, in words; slightly too fast is not once."""
+    return f"{factor:.3g} times" if factor >= 1.01 else f"{max(100 * (factor - 1), 1e-9):.1g} %"
+
+
+def _limit(value: float, rounded: Callable[[float], int]) -> str:
+    """A limit to five digits, rounded to the side on which it holds."""
+    step = 10.0 ** min(floor(log10(value)) - 4, 0)
+    text = f"{rounded(value / step) * step:,.{-round(log10(step))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _demand(found: Plan, target: Target) -> dict[str, list[float]]:

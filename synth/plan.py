@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 """Lanes and columns of a core for a frame rate and a ratio, or by how much that is too fast."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -60,6 +60,8 @@ class Wish:
             value = getattr(self, name)
             if not 0 < value < 1e12:
                 raise ValueError(f"--{name.removesuffix('_mhz')} {value:g}: expected a number above 0")
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"--pixels {self.height}x{self.width}: expected a row of one pixel or more")
         pixels = self.height * self.width
         if not 1 <= self.ratio <= pixels:
             raise ValueError(f"--ratio {self.ratio:g}: expected 1 to {pixels}, the pixels of a frame")
@@ -72,7 +74,8 @@ class Wish:
     @property
     def clocks(self) -> int:
         """Clocks that there are for a frame."""
-        return int(self.clock_mhz * 1e6 / self.rate)
+        # A rate that is a clock over so many clocks, rounded, is not to lose one of them.
+        return int(self.clock_mhz * 1e6 / self.rate * (1 + 1e-12))
 
     def config(self, lanes: int, columns: int) -> CoreConfig:
         """Core with so many lanes and columns.
@@ -173,6 +176,8 @@ class Impossible:
         Frames a second that are possible.
     clock_mhz : float
         With which it would be possible.
+    parts : int or None
+        Cores that it takes if each has some of the rows; None if even a row is too much for one.
     """
 
     factor: float
@@ -181,6 +186,7 @@ class Impossible:
     lanes: int
     rate: float
     clock_mhz: float
+    parts: int | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -192,6 +198,42 @@ def propose(wish: Wish, fit: Fit) -> Plan | Impossible:
 
     A frame takes (N / P) ceil(S' / C) clocks. P is a power of two, 64 at most, that divides the pixels of a row; the
     output has to carry what comes in. So N / P clocks are the least, whatever the columns.
+
+    Raises
+    ------
+    ValueError
+        If no core whatever has such frames, with the reason.
+    """
+    plans, fastest = _plans(wish, fit)
+    if plans:
+        return min(plans, key=lambda plan: (sum(plan.area.values()), plan.config.frame.lanes))
+    clocks, lanes = fastest
+    return Impossible(
+        factor=clocks * wish.rate / (wish.clock_mhz * 1e6),
+        frame_clocks=clocks,
+        clocks=wish.clocks,
+        lanes=lanes,
+        rate=wish.clock_mhz * 1e6 / clocks,
+        clock_mhz=clocks * wish.rate / 1e6,
+        parts=next((parts for parts in range(2, wish.height + 1) if _shared(wish, parts, fit)), None),
+    )
+
+
+def _shared(wish: Wish, parts: int, fit: Fit) -> bool:
+    """Whether so many cores keep up that share the rows of a frame, the largest of them with a row more than others."""
+    rows = ceil(wish.height / parts)
+    if rows == ceil(wish.height / (parts - 1)):
+        # As one core less, which did not.
+        return False
+    try:
+        plans, _ = _plans(replace(wish, height=rows, ratio=min(wish.ratio, rows * wish.width)), fit)
+    except ValueError:
+        return False
+    return bool(plans)
+
+
+def _plans(wish: Wish, fit: Fit) -> tuple[list[Plan], tuple[int, int]]:
+    """Cores that keep up, the smallest for each number of lanes; fewest clocks of a frame, and lanes for it.
 
     Raises
     ------
@@ -225,16 +267,6 @@ def propose(wish: Wish, fit: Fit) -> Plan | Impossible:
                     memory_bits=memory_bits(config),
                 )
             )
-    if plans:
-        return min(plans, key=lambda plan: (sum(plan.area.values()), plan.config.frame.lanes))
     if fastest is None:
         raise refused or ValueError("no core has such frames")
-    clocks, lanes = fastest
-    return Impossible(
-        factor=clocks * wish.rate / (wish.clock_mhz * 1e6),
-        frame_clocks=clocks,
-        clocks=wish.clocks,
-        lanes=lanes,
-        rate=wish.clock_mhz * 1e6 / clocks,
-        clock_mhz=clocks * wish.rate / 1e6,
-    )
+    return plans, fastest

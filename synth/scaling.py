@@ -65,9 +65,13 @@ class Fit:
 
         Raises
         ------
+        FileNotFoundError
+            If there is none.
         ValueError
             If the file holds no fit.
         """
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file, expected a fit, as benchmarks/scaling.py writes one")
         text = (resources.files(__package__) / "scaling.json").read_text() if path is None else path.read_text()
         try:
             return cls(**json.loads(text)["fit"])

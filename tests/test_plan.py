@@ -3,14 +3,16 @@
 
 import importlib.util
 import json
+import re
 import sys
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ptychopress
 import pytest
+from ptychopress.cli import plan as cli_plan
 from ptychopress.cli.main import main
 from ptychopress.model.config import CoreConfig
 from ptychopress.synth import asic
@@ -139,11 +141,67 @@ def test_too_fast_by_how_much() -> None:
     assert isinstance(propose(slightly, PLANTED), Impossible)
 
 
+def test_a_rate_is_a_clock_over_clocks() -> None:
+    # All of which floating point rounds, some of them downwards.
+    for clock in (25, 100, 250, 333):
+        for clocks in range(1, 200_000, 37):
+            assert wish(clock_mhz=clock, rate=clock * 1e6 / clocks).clocks == clocks
+            assert wish(clock_mhz=clock, rate=1.000001 * clock * 1e6 / clocks).clocks == clocks - 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        # 250 clocks by 8 lanes are 2000 pixels: 11 rows of 168, and 17 parts of them are not all 192.
+        ({"height": 192, "width": 168, "rate": 1e6, "ratio": 100, "clock_mhz": 250}, 18),
+        # 3000 components are three times as many as columns; half the frame has half as many, in two phases of three.
+        ({"height": 64, "width": 64, "ratio": 4096 / 3000, "clock_mhz": 100, "rate": 1e8 / (128 * 3 / 3)}, 2),
+        # A row of 16 by 16 lanes would do, but has no clocks for header and CRC.
+        ({"height": 8, "width": 16, "rate": 1e8, "ratio": 32}, None),
+    ],
+)
+def test_rows_are_shared_by_so_many_cores(changes: dict[str, Any], parts: int | None) -> None:
+    asked = wish(**changes)
+    found = propose(asked, PLANTED)
+    assert isinstance(found, Impossible) and found.parts == parts
+
+    def keeps_up(cores: int) -> bool:
+        rows = ceil(asked.height / cores)
+        try:
+            share = propose(wish(**changes | {"height": rows, "ratio": min(asked.ratio, rows * asked.width)}), PLANTED)
+        except ValueError:
+            return False
+        return isinstance(share, Plan)
+
+    able = [cores for cores in range(1, asked.height + 1) if keeps_up(cores)]
+    assert (able[0] if able else None) == parts
+
+
+def test_limits_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["plan", "--pixels", "191x167", "--ratio", "100"]
+    _, text, _ = told(monkeypatch, capsys, *common, "--rate", "1e4")
+    found = re.search(r"by 1 lane;.*Possible: ([\d,.]+) frames/s; or a clock of ([\d,.]+) MHz", text, re.DOTALL)
+    assert found is not None, text
+    rate, clock = (value.replace(",", "") for value in found.groups())
+    assert float(rate) == pytest.approx(250e6 / 31897, rel=1e-4)
+    assert told(monkeypatch, capsys, *common, "--rate", rate)[0] == 0
+    assert told(monkeypatch, capsys, *common, "--rate", "1e4", "--clock", clock)[0] == 0
+    # 250 MHz over 4032 clocks, rounded up.
+    _, text, _ = told(monkeypatch, capsys, "plan", "--pixels", "192x168", "--ratio", "100", "--rate", "62004")
+    assert "5e-05 % too fast" in text and "Possible: 62,003 frames/s" in text
+    assert (cli_plan._limit(4032.0, ceil), cli_plan._limit(0.0123456, floor)) == ("4,032", "0.012345")
+    assert (cli_plan._limit(288358.4, ceil), cli_plan._limit(1.0, floor)) == ("288,359", "1")
+
+
 def test_what_no_core_can_do_says_why() -> None:
     with pytest.raises(ValueError, match=r"frame\.height: a frame of 1 pixels"):
         propose(wish(height=1, width=1, ratio=1), PLANTED)
     with pytest.raises(ValueError, match="--ratio 2000: expected 1 to 1536, the pixels"):
         wish(ratio=2000)
+    with pytest.raises(ValueError, match="--pixels 0x48: expected a row"):
+        wish(height=0)
+    with pytest.raises(FileNotFoundError, match=r"none.json: no such file, expected a fit"):
+        Fit.read(Path("none.json"))
     with pytest.raises(ValueError, match="--rate -1"):
         wish(rate=-1)
 
