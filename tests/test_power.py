@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ SG13G2 = (
     Path(ptychopress.__file__).parent.parent / "shared" / "data" / "liberty" / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
 )
 """IHP's cells, on the machines that have them; they are no part of the repository."""
+
+approx = partial(pytest.approx, rel=1e-6, abs=0)
+"""Energies are far below pytest's absolute tolerance of 1e-12."""
 
 # pJ, pF, ns, V. Each figure is a different one, so that none can stand in for another.
 DELAYS = "".join(
@@ -117,8 +121,10 @@ def vcd(path: Path, signals: dict[str, list[int]]) -> Waveforms:
     return Waveforms.read(path)
 
 
-def taken(block: Netlist, waves: Waveforms, library: Library = LIBRARY, period: float = 1e-8) -> Power:
-    return power(Circuit.read(block, waves), library, clock="clk", period=period)
+def taken(
+    block: Netlist, waves: Waveforms, library: Library = LIBRARY, period: float = 1e-8, delayed: bool = False
+) -> Power:
+    return power(Circuit.read(block, waves), library, clock="clk", period=period, delayed=delayed)
 
 
 def toggling(path: Path, clocks: int, moves: bool = True) -> Waveforms:
@@ -134,27 +140,27 @@ def test_a_toggling_flip_flop_takes_what_can_be_added_up_by_hand(tmp_path: Path)
     clock = 10 * (0.007 + 0.009) + 20 * 2 * 0.004
     registers = 5 * (0.017 + 0.019) + 5 * (0.011 + 0.013) + 10 * 2 * (0.002 + 0.002)
     logic = 2 * 5 * (0.003 + 0.005) + 10 * 2 * 0.001
-    assert found.clock == pytest.approx(clock * 1e-12)
-    assert found.registers == pytest.approx(registers * 1e-12)
-    assert found.logic == pytest.approx(logic * 1e-12)
-    assert found.leakage == pytest.approx(120e-9)
-    assert found.seconds == pytest.approx(1e-7)
-    assert found.energy == pytest.approx((clock + registers + logic) * 1e-12 + 120e-9 * 1e-7)
+    assert found.clock == approx(clock * 1e-12)
+    assert found.registers == approx(registers * 1e-12)
+    assert found.logic == approx(logic * 1e-12)
+    assert found.leakage == approx(120e-9)
+    assert found.seconds == approx(1e-7)
+    assert found.energy == approx((clock + registers + logic) * 1e-12 + 120e-9 * 1e-7)
 
 
 def test_only_leakage_depends_on_the_period(tmp_path: Path) -> None:
     waves = toggling(tmp_path / "t.vcd", 6)
     fast, slow = (taken(netlist(TOGGLE, DFF=1, INV=2), waves, period=p) for p in (1e-9, 4e-9))
     assert (fast.clock, fast.registers, fast.logic, fast.leakage) == (slow.clock, slow.registers, slow.logic, 120e-9)
-    assert slow.energy - fast.energy == pytest.approx(120e-9 * (slow.seconds - fast.seconds))
-    assert slow.seconds == pytest.approx(4 * fast.seconds)
+    assert slow.energy - fast.energy == approx(120e-9 * (slow.seconds - fast.seconds))
+    assert slow.seconds == approx(4 * fast.seconds)
 
 
 def test_what_stands_still_takes_its_clock_and_leakage(tmp_path: Path) -> None:
     block = netlist(TOGGLE, DFF=1, INV=2)
     still = taken(block, toggling(tmp_path / "t.vcd", 6, moves=False))
-    assert still.registers == still.logic == 0 and still.leakage == pytest.approx(120e-9)
-    assert still.clock == pytest.approx(6 * (0.007 + 0.009 + 4 * 0.004) * 1e-12)
+    assert still.registers == still.logic == 0 and still.leakage == approx(120e-9)
+    assert still.clock == approx(6 * (0.007 + 0.009 + 4 * 0.004) * 1e-12)
     with pytest.raises(ValueError, match="clk does not rise in the run"):
         taken(block, vcd(tmp_path / "s.vcd", {"clk": [0, 0], "m": [0, 1], "n": [1, 0], "q": [1, 0]}))
 
@@ -183,7 +189,31 @@ def test_energy_is_that_of_the_input_that_moved(tmp_path: Path, a: list[int], b:
     waves = vcd(tmp_path / "t.vcd", {"clk": clk, "a": a, "b": b, "y": y})
     found = taken(netlist(GATE, NAND2=1, DFF=1), waves)
     charges = 2 * (sum(np.diff(a) != 0) * (0.005 + 0.001) + sum(np.diff(b) != 0) * 0.005)
-    assert found.logic * 1e12 == pytest.approx(wanted + charges)
+    assert found.logic * 1e12 == approx(wanted + charges)
+
+
+def test_a_cell_that_takes_time_moves_a_step_behind_its_cause(tmp_path: Path) -> None:
+    # y falls for a when b moves already, and rises for b.
+    waves = vcd(tmp_path / "t.vcd", {"clk": [0, 1, 0, 1], "a": [0, 1, 1, 1], "b": [1, 1, 0, 0], "y": [1, 1, 0, 1]})
+    found = taken(netlist(GATE, NAND2=1, DFF=1), waves, delayed=True)
+    assert found.logic * 1e12 == approx(0.023 + 0.031 + 2 * (0.005 + 0.001 + 0.005))
+
+
+def test_energy_depends_on_how_long_the_edge_takes(tmp_path: Path) -> None:
+    constant = energy(0.003, 0.005, 'related_pin : "A";')
+    assert LIBERTY.count(constant) == 1
+    # 0 at 0.01 ns, 0.99 pJ at 1 ns, for a rise and for a fall.
+    rising = re.sub(r'"[\d.]+, [\d.]+", "[\d.]+, [\d.]+"', '"0, 0", "0.99, 0.99"', constant)
+    library = Library.parse(LIBERTY.replace(constant, rising))
+    verilog = """module top (input clk, input a, output q, output y); wire m;
+      DFF f (.CK(clk), .D(a), .Q(m)); INV i (.A(m), .Y(q)); INV j (.A(a), .Y(y)); endmodule
+    """
+    still, moving = [0, 0, 0], [0, 1, 1]
+    for a, m, nanoseconds in ((moving, still, 0.05), (still, moving, 0.1)):
+        signals = {"clk": [0, 1, 0], "a": a, "m": m, "q": [1 - k for k in m], "y": [1 - k for k in a]}
+        found = taken(netlist(verilog, DFF=1, INV=2), vcd(tmp_path / "t.vcd", signals), library)
+        charge = 2 * (0.001 + 0.002) if a is moving else 0
+        assert found.logic * 1e12 == approx(nanoseconds - 0.01 + charge)
 
 
 def test_leakage_is_that_of_the_state(tmp_path: Path) -> None:
@@ -193,13 +223,50 @@ def test_leakage_is_that_of_the_state(tmp_path: Path) -> None:
     # A and B high for a quarter of the time, A low for half of it.
     waves = vcd(tmp_path / "t.vcd", {"clk": [0, 1, 0, 1], "a": [0, 0, 1, 1], "b": [0, 1, 1, 0], "y": [1, 1, 0, 1]})
     found = taken(netlist(GATE, NAND2=1, DFF=1), waves, library)
-    assert found.leakage == pytest.approx((3 / 4 + 5 / 2 + 7 / 4 + 100) * 1e-9)
+    assert found.leakage == approx((3 / 4 + 5 / 2 + 7 / 4 + 100) * 1e-9)
+
+
+def test_an_edge_of_the_clock_costs_what_the_state_before_it_says(tmp_path: Path) -> None:
+    states = energy(0.1, 0.3, 'when : "Q";', of_input=True) + energy(0.2, 0.7, 'when : "!Q";', of_input=True)
+    before = energy(0.007, 0.009, of_input=True)
+    assert LIBERTY.count(before) == 1
+    library = Library.parse(LIBERTY.replace(before, states))
+    m = [0, 1, 1, 1, 1]
+    signals = {"clk": [0, 1, 0, 1, 0], "m": m, "n": [1 - k for k in m], "q": [1 - k for k in m]}
+    found = taken(netlist(TOGGLE, DFF=1, INV=2), vcd(tmp_path / "t.vcd", signals), library)
+    # The first rise finds Q low, the second one and both falls find it high; the net's charge comes to it.
+    assert found.clock == approx((0.2 + 0.1 + 2 * 0.3 + 4 * 2 * 0.004) * 1e-12)
 
 
 def test_an_unknown_pin_is_refused(tmp_path: Path) -> None:
     waves = vcd(tmp_path / "t.vcd", {"clk": [0, 1], "m": ["x", 1], "n": [1, 0], "q": [1, 0]})  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"pin . of a (DFF|INV) is unknown at some time of the run"):
         Circuit.read(netlist(TOGGLE, DFF=1, INV=2), waves)
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+def test_cells_that_take_time_have_glitches(simulator: str, tmp_path: Path) -> None:
+    """An input and its inverse meet in a NOR that is never high, but for the time of the inverter."""
+    ports = "input aclk, input aresetn, input s_axis_tdata, input s_axis_tlast, input s_axis_tvalid"
+    ports += ", output s_axis_tready, output m_axis_tdata, output m_axis_tvalid, input m_axis_tready"
+    cells = ["INV a (.A(s_axis_tdata), .Y(n))", "NOR2 b (.A(s_axis_tdata), .B(n), .Y(m))"]
+    cells += ["DFF c (.CK(aclk), .D(m), .Q(m_axis_tdata))", "DFF d (.CK(aclk), .D(s_axis_tvalid), .Q(m_axis_tvalid))"]
+    cells += ["BUF e (.A(m_axis_tready), .Y(s_axis_tready))"]
+    text = f"module dut ({ports}); wire n, m; {'; '.join(cells)}; endmodule\n"
+    found = {}
+    for delayed in (False, True):
+        folder = tmp_path / str(delayed)
+        folder.mkdir()
+        models = cell_models(LIBRARY, ("INV", "NOR2", "DFF", "BUF"), delayed=delayed)
+        run = record(f"{text}{models}", [0, 1] * 10, folder, in_bits=1, out_bits=1, settle=2)
+        assert run.outputs == [0] * 20
+        circuit = Circuit.read(Netlist("dut", text, models, {}), Waveforms.read(run.waveforms))
+        (pins,) = [pins for kind, pins in circuit.cells if kind == "NOR2"]
+        found[delayed] = circuit.transitions(pins["Y"]), circuit.transitions(pins["A"])
+    # A glitch goes up and down at each fall of the input.
+    assert found[False][0] == 0 and found[True][1] == found[False][1] > 15
+    assert found[True][0] == approx(found[True][1], abs=1)
 
 
 def test_waveforms_are_read(tmp_path: Path) -> None:
@@ -241,7 +308,7 @@ def test_tables_are_interpolated() -> None:
     axes = (("transition", np.array([1.0, 3.0])), ("load", np.array([10.0, 20.0, 40.0])))
     table = Table(axes, np.array([[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]))
     assert table(1, 10) == 0 and table(3, 40) == 12
-    assert table(2, 30) == pytest.approx(6.5)
+    assert table(2, 30) == approx(6.5)
     assert table(0, 100) == 2 and table(9, 0) == 10
 
 
@@ -259,9 +326,9 @@ def test_axes_may_come_in_any_order_and_units_count() -> None:
     )
     cell = PowerLibrary.of(Library.parse(swapped), ["INV"]).cells["INV"]
     (entry,) = cell.energies["Y"]
-    assert cell.capacitance == {"A": pytest.approx(0.002e-15)}
+    assert cell.capacitance == {"A": approx(0.002e-15)}
     # 1 fF (10 mV)^2 = 1e-19 J; 2 fF is half way down, 10 ns the first column.
-    assert entry.rise(10e-9, 2e-15) == pytest.approx(3e-19)
+    assert entry.rise(10e-9, 2e-15) == approx(3e-19)
 
 
 @pytest.mark.parametrize(
@@ -288,10 +355,10 @@ def test_a_library_without_energies_is_refused(change: tuple[str, str], message:
 def test_units_count(tmp_path: Path, change: tuple[str, str], dynamic: float | None, leakage: float) -> None:
     block, waves = netlist(TOGGLE, DFF=1, INV=2), toggling(tmp_path / "t.vcd", 6)
     before, after = (taken(block, waves, Library.parse(text)) for text in (LIBERTY, LIBERTY.replace(*change)))
-    assert after.leakage == pytest.approx(leakage * before.leakage)
+    assert after.leakage == approx(leakage * before.leakage)
     # Energies are in units of capacitance times voltage squared; the supply is always in volts.
-    assert after.internal == pytest.approx((dynamic or 1e-6) * before.internal)
-    assert after.switching == pytest.approx((dynamic or 1) * before.switching)
+    assert after.internal == approx((dynamic or 1e-6) * before.internal)
+    assert after.switching == approx((dynamic or 1) * before.switching)
 
 
 def test_twice_the_transitions_take_twice_the_energy(tmp_path: Path) -> None:
@@ -301,9 +368,9 @@ def test_twice_the_transitions_take_twice_the_energy(tmp_path: Path) -> None:
         m = [(step + 1) // 2 // every % 2 for step in range(len(clk))]
         waves = vcd(tmp_path / f"{every}.vcd", {"clk": clk, "m": m, "n": [1 - k for k in m], "q": [1 - k for k in m]})
         found[every] = taken(block, waves)
-    assert found[1].registers == pytest.approx(2 * found[2].registers)
-    assert found[1].logic == pytest.approx(2 * found[2].logic)
-    assert found[1].switching == pytest.approx(2 * found[2].switching) and found[1].switching > 0
+    assert found[1].registers == approx(2 * found[2].registers)
+    assert found[1].logic == approx(2 * found[2].logic)
+    assert found[1].switching == approx(2 * found[2].switching) and found[1].switching > 0
     assert (found[1].clock, found[1].leakage) == (found[2].clock, found[2].leakage)
 
 
@@ -316,16 +383,16 @@ def by_opensta(block: Netlist, waves: Waveforms, folder: Path, library: Library 
 def test_opensta_finds_the_same_but_for_what_its_release_counts_twice(tmp_path: Path) -> None:
     block, waves = netlist(TOGGLE, DFF=1, INV=2), toggling(tmp_path / "t.vcd", 10)
     ours, theirs = taken(block, waves), by_opensta(block, waves, tmp_path)
-    assert theirs.switching == pytest.approx(2 * (0.002 + 0.002 + 0.001) * 1e-12 / 1e-8, rel=1e-4)
-    assert theirs.switching == pytest.approx(ours.switching / ours.seconds, rel=1e-4)
-    assert theirs.leakage == pytest.approx(ours.leakage, rel=1e-4) == pytest.approx(120e-9)
+    assert theirs.switching == approx(2 * (0.002 + 0.002 + 0.001) * 1e-12 / 1e-8, rel=1e-4)
+    assert theirs.switching == approx(ours.switching / ours.seconds, rel=1e-4)
+    assert theirs.leakage == approx(ours.leakage, rel=1e-4) and ours.leakage == approx(120e-9)
     # A clock: pins of outputs and of the clock, and D, whose mean 2.0 takes.
     outputs, clock, data = 0.017 + 0.019 + 2 * (0.003 + 0.005), 0.007 + 0.009, (0.011 + 0.013) / 2
     once = outputs / 2 + clock + data
-    assert ours.internal == pytest.approx(10 * once * 1e-12)
+    assert ours.internal == approx(10 * once * 1e-12)
     twice = theirs.version.startswith("2.0.")
     counted = outputs + 2 * clock + data if twice else once
-    assert theirs.internal == pytest.approx(counted * 1e-12 / 1e-8, rel=1e-4)
+    assert theirs.internal == approx(counted * 1e-12 / 1e-8, rel=1e-4)
 
 
 BUS = """module top (input clk, input [1:0] a, output y); wire n, k;
@@ -348,9 +415,9 @@ def test_opensta_is_told_of_every_transition(tmp_path: Path) -> None:
     ours, theirs = taken(block, waves), by_opensta(block, waves, tmp_path)
     moves = int(np.count_nonzero(np.diff(n)))
     assert 0.3 * steps / 2 < moves < 0.6 * steps / 2
-    assert ours.switching == pytest.approx(moves * 2 * (0.003 + 0.002) * 1e-12)
-    assert theirs.switching == pytest.approx(ours.switching / ours.seconds, rel=1e-4)
-    assert theirs.leakage == pytest.approx((10 + 11 + 13 + 100) * 1e-9, rel=1e-4)
+    assert ours.switching == approx(moves * 2 * (0.003 + 0.002) * 1e-12)
+    assert theirs.switching == approx(ours.switching / ours.seconds, rel=1e-4)
+    assert theirs.leakage == approx((10 + 11 + 13 + 100) * 1e-9, rel=1e-4)
 
 
 @pytest.mark.skipif(shutil.which("sta") is None, reason="no OpenSTA")
@@ -361,7 +428,7 @@ def test_opensta_adds_no_wires(tmp_path: Path) -> None:
     library = Library.parse(LIBERTY.replace("default_operating_conditions : oc;", wires))
     block, waves = netlist(TOGGLE, DFF=1, INV=2), toggling(tmp_path / "t.vcd", 10)
     found = by_opensta(block, waves, tmp_path, library).switching
-    assert found == pytest.approx(2 * (0.002 + 0.002 + 0.001) * 1e-12 / 1e-8, rel=1e-4)
+    assert found == approx(2 * (0.002 + 0.002 + 0.001) * 1e-12 / 1e-8, rel=1e-4)
     script = tmp_path / "opensta.tcl"
     script.write_text(script.read_text().replace("set_load 0", "#"))
     assert run_script(tmp_path).switching > 100 * found
@@ -383,11 +450,11 @@ def test_a_foundry_library_is_read() -> None:
     (text,) = library.texts
     area = text[text.index("cell (sg13g2_nand2_1)") : text.index("cell (sg13g2_nand2_2)")]
     capacitances = re.findall(r"^\s+capacitance : ([\d.]+);", area, re.MULTILINE)
-    assert list(nand.capacitance.values()) == pytest.approx([float(value) * 1e-12 for value in capacitances])
+    assert list(nand.capacitance.values()) == approx([float(value) * 1e-12 for value in capacitances])
     leakage = re.findall(r"value : ([\d.]+);\s+when : \"(.*?)\"", area)
-    assert [watt for _, watt in nand.leakage[""]] == pytest.approx([float(value) * 1e-12 for value, _ in leakage])
+    assert [watt for _, watt in nand.leakage[""]] == approx([float(value) * 1e-12 for value, _ in leakage])
     first = float(re.findall(r"rise_power.*?values \( \\\s+\"([\d.]+)", area, re.DOTALL)[0])
-    assert nand.energies["Y"][0].rise(0.0186e-9, 0.001e-12) == pytest.approx(first * 1e-12)
+    assert nand.energies["Y"][0].rise(0.0186e-9, 0.001e-12) == approx(first * 1e-12)
     assert {pin: len(entries) > 0 for pin, entries in cells.cells["sg13g2_dfrbpq_1"].energies.items()} == {
         "Q": True,
         "CLK": True,
@@ -471,7 +538,7 @@ def test_command_line(simulator: str, files: Path) -> None:
     found = json.loads(done.stdout)
     blocks = {block["name"]: block["joule_a_pixel"] for block in found["blocks"]}
     for joule in blocks.values():
-        assert joule["total"] == pytest.approx(sum(joule[part] for part in joule if part != "total"))
+        assert joule["total"] == approx(sum(joule[part] for part in joule if part != "total"))
         assert all(part > 0 for part in joule.values())
     assert list(blocks) == [
         "register of counts",
@@ -488,30 +555,52 @@ def test_command_line(simulator: str, files: Path) -> None:
     assert routes["codes"]["pays_from_joule_a_bit"] == 0 and routes["counts"]["pays_from_joule_a_bit"] is None
     costs = [blocks[name]["total"] for name in ("encoder cores and projector of codes", "register of counts")]
     pays = routes["coefficients of codes"]["pays_from_joule_a_bit"]
-    assert pays == pytest.approx(max(0, costs[0] - costs[1]) / (14 - 4))
+    assert pays == approx(max(0, costs[0] - costs[1]) / (14 - 4))
     with h5py.File(files / "frames.h5") as file:
         frames = file["entry/data/data"][3:9].astype(int)
     flips = [bin(x ^ y).count("1") for x, y in pairs(frames)]
-    assert routes["counts"]["link_transitions_a_pixel"] == pytest.approx(sum(flips) / len(flips))
+    assert routes["counts"]["link_transitions_a_pixel"] == approx(sum(flips) / len(flips))
     # An encoder has the 8 bits of 4 codes, valid and last; the clock goes up and down for each.
     flip_flops = (4 * 8 + 2) / 4
-    assert blocks["encoder"]["clock"] * 1e12 == pytest.approx(flip_flops * (0.007 + 0.009 + 4 * 0.004), rel=0.03)
+    assert blocks["encoder"]["clock"] * 1e12 == approx(flip_flops * (0.007 + 0.009 + 4 * 0.004), rel=0.03)
     if shutil.which("sta"):
         for block in found["blocks"]:
-            assert block["opensta"]["switching"] == pytest.approx(block["kinds"]["switching"], rel=1e-4)
+            assert block["opensta"]["switching"] == approx(block["kinds"]["switching"], rel=1e-4)
             # The library's cells leak alike in all states.
-            assert block["opensta"]["leakage"] == pytest.approx(block["joule_a_pixel"]["leakage"], rel=1e-4)
+            assert block["opensta"]["leakage"] == approx(block["joule_a_pixel"]["leakage"], rel=1e-4)
     else:
         assert found["opensta"] is None
     slow = json.loads(run(*tiny(files, "--json", "--clock", "25")).stdout)["blocks"]
     for block in slow:
         ours = blocks[block["name"]]
-        assert block["joule_a_pixel"]["leakage"] == pytest.approx(10 * ours["leakage"])
-        assert block["joule_a_pixel"]["logic"] == pytest.approx(ours["logic"])
+        assert block["joule_a_pixel"]["leakage"] == approx(10 * ours["leakage"])
+        assert block["joule_a_pixel"]["logic"] == approx(ours["logic"])
     glitches = json.loads(run(*tiny(files, "--json", "--glitches")).stdout)["blocks"]
     for block in glitches:
         assert block["joule_a_pixel"]["logic"] > blocks[block["name"]]["logic"]
-        assert block["joule_a_pixel"]["clock"] == pytest.approx(blocks[block["name"]]["clock"], rel=0.03)
+        assert block["joule_a_pixel"]["clock"] == approx(blocks[block["name"]]["clock"], rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+def test_report_for_people_without_opensta(
+    simulator: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("da4ml")
+    monkeypatch.setattr("ptychopress.cli.power.sta_installed", lambda: False)
+    done = run(*tiny(files, "--keep", str(tmp_path / "kept"), "--link", "2"))
+    assert done.returncode == 0, done.stderr
+    assert "OpenSTA (sta) is not installed: the energies stand alone" in done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    sent = rows[next(k for k, row in enumerate(rows) if row[0] == "sent") :]
+    assert sent[0][4] == "with 2 pJ a bit" and "OpenSTA" not in done.stdout
+    # 14, 8 and 4 bits at 2 pJ; a frame has 24 pixels.
+    for row, bits in zip(sent[2:], (14, 8, 4, 4), strict=True):
+        assert float(row[4]) == approx(float(row[3]) + 2 * bits, abs=2e-4)
+        assert float(row[5]) == approx(1e-3 * 24 * float(row[4]), abs=1e-3)
+    kept = {folder.name: {path.name for path in folder.iterdir()} for folder in (tmp_path / "kept").iterdir()}
+    assert len(kept) == 5 and all({"netlist.v", "run.vcd", "opensta.tcl"} <= names for names in kept.values())
 
 
 @pytest.mark.simulator
