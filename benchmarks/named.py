@@ -37,7 +37,10 @@ def parts(result: Result) -> dict[str, Any]:
         row |= {"LUT4": used.lut, "FF": used.flip_flops, "DSP": used.dsp, "EBR": used.block_ram}
         row["fits"] = "yes" if fits(used, result.capacity) else "no"
     row["MHz"] = None if result.mhz is None else round(result.mhz)
-    row["path by"] = result.tools.get("path by", f"{len(result.fmax)} seeds").split(",")[0]
+    if "path by" in result.tools:
+        row["path by"] = result.tools["path by"].split(",")[0]
+    else:
+        row["seeds"] = len(result.fmax)
     return row
 
 

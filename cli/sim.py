@@ -140,7 +140,8 @@ def sim(
     if not as_json:
         tests = sum(len(result.tests) for result in results.values())
         failed = sum(not result.passed for result in results.values())
-        typer.echo(f"{len(results)} runs, {tests} tests on {simulator.value}, seed {seed}: {failed} runs failed")
+        what = "" if gates is None else f", netlists for {gates.value}"
+        typer.echo(f"{len(results)} runs, {tests} tests on {simulator.value}{what}, seed {seed}: {failed} runs failed")
     if not complete or any(not result.passed for result in results.values()):
         raise typer.Exit(1)
 

@@ -239,6 +239,7 @@ def _without_macros(module: Mapping[str, Any]) -> dict[str, Any]:
         for pin, bits in cell["connections"].items():
             if bits and not pin.endswith("_CLK"):
                 way = "input" if pin == "RD_DATA" else "output"
-                ports[f"macro_{number}_{pin}"] = {"direction": way, "bits": bits}
+                # Yosys has an enable for each bit of a word, a macro as many as there are.
+                ports[f"macro_{number}_{pin}"] = {"direction": way, "bits": list(dict.fromkeys(bits))}
     # Of names OpenSTA takes no signed ones.
     return {**module, "ports": ports, "cells": cells, "netnames": {}}

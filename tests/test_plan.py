@@ -14,7 +14,9 @@ import ptychopress
 import pytest
 from ptychopress.cli import plan as cli_plan
 from ptychopress.cli.main import main
-from ptychopress.model.config import CoreConfig
+from ptychopress.model.config import CoreConfig, Mode
+from ptychopress.sim.core_model import BulkCore
+from ptychopress.sim.soak import Soak, full_rate
 from ptychopress.synth import asic
 from ptychopress.synth.designs import design
 from ptychopress.synth.plan import Impossible, Plan, Wish, propose
@@ -243,6 +245,17 @@ def test_the_impossible_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert json.loads(told(monkeypatch, capsys, *common, "--json")[1])["possible"] is False
     status, _, error = told(monkeypatch, capsys, "plan", "--pixels", "192", "--rate", "1e6", "--ratio", "100")
     assert status == 2 and "--pixels 192: expected rows x pixels" in error
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+@pytest.mark.parametrize("simulator", ["verilator"], indirect=True)
+def test_the_core_takes_the_clocks_that_were_promised(simulator: str) -> None:
+    found = propose(wish(height=8, width=16, rate=1e6, ratio=32), Fit.read())
+    assert isinstance(found, Plan) and found.frame_clocks == 64
+    with BulkCore(found.config) as core:
+        assert Soak(core, 1).run(100, lambda _: None).passed
+        assert set(full_rate(core)[Mode.CODE_COEFFICIENTS]) == {found.frame_clocks}
 
 
 @pytest.fixture(scope="module")

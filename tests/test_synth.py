@@ -29,6 +29,7 @@ from ptychopress.synth.designs import BLOCKS, Design, Registered, design
 from ptychopress.synth.fpga import TARGETS, critical_path, synthesise
 from ptychopress.synth.liberty import Library
 from ptychopress.synth.result import Resources, Result, compare, differences
+from ptychopress.synth.tools import find_tool
 
 ROOT = Path(ptychopress.__file__).parent
 SG13G2 = ROOT.parent / "shared" / "data" / "liberty" / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
@@ -435,7 +436,10 @@ def test_opensta_reads_constants_and_macros(tmp_path: Path, quick: bool) -> None
 
 
 def test_paths_from_and_to_macros_count() -> None:
-    macro = {"type": asic._MACRO, "connections": {"RD_DATA": [5, 6], "RD_ADDR": [2, "0"], "WR_CLK": [3], "WR_EN": []}}
+    macro = {
+        "type": asic._MACRO,
+        "connections": {"RD_DATA": [5, 6], "RD_ADDR": [2, "0"], "WR_CLK": [3], "WR_EN": [7] * 3, "X": []},
+    }
     gate = {"type": "INV", "connections": {"A": [5], "Y": [4]}}
     module = {
         "ports": {"clk": {"direction": "input", "bits": [3]}},
@@ -447,6 +451,7 @@ def test_paths_from_and_to_macros_count() -> None:
         "clk": {"direction": "input", "bits": [3]},
         "macro_0_RD_DATA": {"direction": "input", "bits": [5, 6]},
         "macro_0_RD_ADDR": {"direction": "output", "bits": [2, "0"]},
+        "macro_0_WR_EN": {"direction": "output", "bits": [7]},
     }
     assert opened["cells"] == {"a.b.cell_1": gate} and not opened["netnames"]
 
@@ -523,7 +528,7 @@ def test_bad_tiles_are_refused() -> None:
 
 def needs(target: str) -> None:
     try:
-        fpga.find_tool(TARGETS[target].placer)
+        find_tool(TARGETS[target].placer)
     except RuntimeError as error:
         pytest.skip(str(error))
 
