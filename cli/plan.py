@@ -22,7 +22,7 @@ from .files import publish_file
 from .options import JsonOutput
 from .synth import Target
 
-CLOCK_MHZ = {"ecp5": 120.0, "ice40": 25.0, "gowin": 100.0, "xilinx7": 150.0, "asic": 100.0}
+CLOCK_MHZ = {"ecp5": 75.0, "ice40": 25.0, "gowin": 100.0, "xilinx7": 150.0, "asic": 100.0}
 """Assumed where --clock says nothing: round figures, to be replaced by those of ``ptychopress synth``."""
 
 BLOCK_BITS = {"ecp5": 18432, "ice40": 4096, "gowin": 18432, "xilinx7": 18432}
