@@ -85,8 +85,17 @@ def mutmut(directory: Path, *arguments: str) -> str:
 
 def verdicts(text: str, digits: str) -> dict[str, str]:
     """What became of each mutant of the sample, from ``mutmut results``."""
-    found = re.findall(rf"^\s*(\S+__mutmut_\d*[{digits}]): (.*)$", text, re.MULTILINE)
-    return {name: verdict for name, verdict in found if verdict != "not checked"}
+    return {name: verdict for name, verdict in sample(text, digits) if verdict != "not checked"}
+
+
+def left(text: str, digits: str) -> list[str]:
+    """Mutants of the sample that are not judged yet."""
+    return [name for name, verdict in sample(text, digits) if verdict == "not checked"]
+
+
+def sample(text: str, digits: str) -> list[tuple[str, str]]:
+    """Names and verdicts in the sample."""
+    return re.findall(rf"^\s*(\S+__mutmut_\d*[{digits}]): (.*)$", text, re.MULTILINE)
 
 
 def main() -> int:
@@ -104,8 +113,12 @@ def main() -> int:
         directory = options.directory / module
         directory.mkdir(parents=True, exist_ok=True)
         lay_out(directory, module)
-        sample = [f"ptychopress.model.{module}.*__mutmut_*{digit}" for digit in options.digits]
-        mutmut(directory, "run", "--max-children", "1", *sample)
+        # Those that are named mutmut judges again: only what is left is named.
+        waiting = [f"ptychopress.model.{module}.*__mutmut_*{digit}" for digit in options.digits]
+        if (directory / "mutants").exists():
+            waiting = left(mutmut(directory, "results", "--all", "true"), options.digits)
+        if waiting:
+            mutmut(directory, "run", "--max-children", "1", *waiting)
         text = mutmut(directory, "results", "--all", "true")
         rows[module] = verdicts(text, options.digits)
         found = Counter(rows[module].values())

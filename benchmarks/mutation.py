@@ -186,6 +186,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + 60 * options.minutes
     planned = {name: options.sample or one.mutants for name, one in TARGETS.items() if fnmatchcase(name, options.only)}
     for name, count in planned.items():

@@ -120,7 +120,9 @@ def plant(top: Any, count: int, seed: int = 1, modules: str = "*") -> Mutants:
         mutations = tuple(_parsed(number, line) for number, line in enumerate(lines, start=1))
         ctrl = f"-ctrl {SELECT} {len(mutations).bit_length()}"
         planting = [f"{mutation.command} {ctrl} {mutation.number}" for mutation in mutations]
-        written = ["opt_clean", "setundef -init -zero", "write_verilog -noattr mutants.v", f"write_rtlil {_NETLIST}"]
+        # The second time for initial values that stand at another name of a flip-flop's output.
+        written = ["opt_clean", "setundef -init -zero", "opt_clean"]
+        written += ["write_verilog -noattr mutants.v", f"write_rtlil {_NETLIST}"]
         run_yosys(["read_rtlil plain.il", *planting, *written], directory, "mutation")
         return Mutants(mutations, (directory / "mutants.v").read_text(), (directory / _NETLIST).read_text())
 

@@ -323,7 +323,7 @@ def test_what_is_no_table_is_refused(edges: list, what: str) -> None:
         ("sqrt-a", 21, {}, "from 1 to 20, got 21"),
         ("argonne-10to7", 14, {}, "from 1 to 10, got 14"),
         ("sqrt-a", 14, {"scale": 2}, "does not take scale"),
-        ("sqrt-a", True, {}, "whole number, got True"),
+        ("sqrt-a", True, {}, "count_bits must be a whole number, got True"),
         ("nearest-sqrt", 14, {"scale": "2"}, "scale must be a number"),
         ("noise-matched", 14, {"pedestal": 16384}, "pedestal must lie inside"),
         ("noise-matched", 14, {"gain": 1e6}, "leaves one code"),

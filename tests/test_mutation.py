@@ -217,8 +217,9 @@ def test_verdicts_of_mutmut_are_read() -> None:
         "    ptychopress.model.rice.x_f__mutmut_7: no tests\n"
         "    ptychopress.model.rice.x_f__mutmut_23: not checked\n"
     )
-    found = benchmark("model_mutation").verdicts(text, "37")
-    assert list(found.values()) == ["survived", "killed", "no tests"]
+    models = benchmark("model_mutation")
+    assert list(models.verdicts(text, "37").values()) == ["survived", "killed", "no tests"]
+    assert models.left(text, "37") == ["ptychopress.model.rice.x_f__mutmut_23"]
 
 
 def test_what_the_models_tests_read_is_laid_out(tmp_path: Path) -> None:

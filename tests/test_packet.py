@@ -115,6 +115,12 @@ def test_lengths_are_those_of_the_configuration(name: str) -> None:
             assert not sizes.lengths[mode]
 
 
+def test_sizes_without_a_projector_have_no_coefficients() -> None:
+    config = next(config for config in map(CoreConfig.named, NAMED) if not config.projects)
+    sizes = Sizes.of(config)
+    assert (sizes.components, sizes.coefficient_bits) == (0, 0)
+
+
 field = {item.name: st.integers(0, (1 << 8 * item.octets) - 1) for item in FIELDS}
 
 
@@ -172,6 +178,7 @@ def test_bad_sizes_are_refused(change: dict[str, int], message: str) -> None:
         (OFFSETS["version"], 2, "version 2, expected 1"),
         (OFFSETS["mode"], 6, "mode 6, expected 0 to 5"),
         (OFFSETS["flags"] + 1, 1, "flags 0x100, expected 0x7f at most"),
+        (OFFSETS["flags"], 0x80, "flags 0x80, expected 0x7f at most"),
         (OFFSETS["code_bits"], 0, "code_bits 0, expected a whole number from 1 to 16"),
         (HEADER_OCTETS - 1, 1, "its last 23 octets are not 0"),
     ],
@@ -269,6 +276,11 @@ def test_packets_out_of_order_are_late_and_not_missing() -> None:
     assert decoder.statistics.late == 2 and decoder.statistics.missing == 2
 
 
+def test_a_number_is_given_up_with_the_one_that_is_higher_by_the_window() -> None:
+    results = Decoder(window=2).feed(stream(packet(0), packet(2), packet(3)))
+    assert results == [packet(0), packet(2), Missing(range(1, 2)), packet(3)]
+
+
 def test_a_packet_that_comes_first_out_of_order_is_kept() -> None:
     decoder = Decoder()
     results = decoder.feed(stream(packet(3), packet(1), packet(1), packet(4)))
@@ -301,16 +313,16 @@ def test_datagrams() -> None:
     octets = packet(0).pack()
     assert decoder.decode(octets) == [packet(0)]
     assert decoder.decode(memoryview(octets)) == [Duplicate(0)]
-    for spoilt, frame in (
-        (octets[:-1], 0),
-        (octets + b"\0", 0),
-        (octets[:-1] + b"!", 0),
-        (octets[:30], None),
-        (b"", None),
+    for spoilt, frame, reason in (
+        (octets[:-1], 0, f"packet of {len(octets) - 1} octets, expected {len(octets)}"),
+        (octets + b"\0", 0, f"packet of {len(octets) + 1} octets, expected {len(octets)}"),
+        (octets[:-1] + b"!", 0, "packet: the CRC-32 is wrong"),
+        (octets[:30], None, "packet header: 30 octets, expected 64"),
+        (b"", None, "packet header: 0 octets, expected 64"),
     ):
-        (damage,) = decoder.decode(spoilt)
-        assert isinstance(damage, Damage) and damage.frame == frame
-    assert decoder.statistics.damaged == 5
+        assert decoder.decode(spoilt) == [Damage(reason, frame)]
+    statistics = decoder.statistics
+    assert (statistics.packets, statistics.duplicates, statistics.damaged) == (1, 1, 5)
     assert decoder.statistics.octets == decoder.statistics.skipped + 2 * len(octets)
 
 
@@ -332,6 +344,8 @@ def test_packets_of_another_core_or_too_large_are_damage() -> None:
 def test_bad_limits_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected whole numbers above 0"):
         Decoder(**arguments)
+    assert Decoder(**dict.fromkeys(arguments, 1)).statistics.packets == 0
+    assert Decoder().largest == 1 << 26
 
 
 def test_mutated_streams(fuzz: ModuleType, seed: int) -> None:

@@ -142,11 +142,21 @@ def test_frames_are_left_alone() -> None:
     np.testing.assert_array_equal(entry.project(frames)[0], first)
 
 
+def test_sums_beyond_double_precision_are_exact() -> None:
+    pixels = (1 << 20) + (1 << 18) + 1
+    size = ProjectionFormat(pixels=pixels, components=1, input_bits=16, weight_bits=18)
+    entry = Projection(size, np.full((1, pixels), (1 << 17) - 1))
+    exact = pixels * 65535 * ((1 << 17) - 1)
+    assert exact > 1 << 53 and exact % 2  # no double is odd there
+    assert entry.sums(np.full(pixels, 65535, np.uint16)).tolist() == [exact]
+
+
 @pytest.mark.parametrize("lanes", [1, 3, 8, 12, 20])
 def test_words_are_what_the_hardware_is_loaded_with(lanes: int) -> None:
     entry = drawn(ProjectionFormat(pixels=12, components=5, input_bits=8), 9)
     beats = -(-12 // lanes)
     words = entry.words(lanes).reshape(5, beats * lanes + 2)
+    assert words.dtype == np.int64
     np.testing.assert_array_equal(words[:, :12], entry.weights)
     assert not words[:, 12:-2].any()
     # Half a step is preloaded, so that a plain shift rounds.
@@ -172,7 +182,11 @@ WEIGHTS = np.ones((2, 6), int)
         (lambda: Projection(SIZE, WEIGHTS, [2**40, 0]), ValueError, "bias with half a step from"),
         (lambda: Projection(SIZE, WEIGHTS).project(np.ones(6)), TypeError, "frames must be integers, got float64"),
         (lambda: Projection(SIZE, WEIGHTS).project(np.ones(7, int)), ValueError, "expected 6 pixels"),
-        (lambda: Projection(SIZE, WEIGHTS).project(np.full(6, 256)), ValueError, "frames from 256 to 256"),
+        (
+            lambda: Projection(SIZE, WEIGHTS).project(np.full(6, 256)),
+            ValueError,
+            "frames from 256 to 256: expected 0 to 255",
+        ),
         (lambda: Projection(SIZE, WEIGHTS).project(np.full(6, -1, np.int8)), ValueError, "frames from -1 to -1"),
     ],
 )

@@ -174,8 +174,9 @@ def test_bad_frames_are_refused() -> None:
     rice = RiceFormat(width=16, code_bits=4)
     with pytest.raises(TypeError, match="frames: float64, expected integers"):
         rice.encode(np.zeros((1, 1, 16)))
-    with pytest.raises(ValueError, match=r"frames: shape \(16,\), expected \(frames, height, 16\)"):
-        rice.encode(np.zeros(16, int))
+    for shape in ((16,), (1, 1, 8), (0, 1, 16)):
+        with pytest.raises(ValueError, match=re.escape(f"frames: shape {shape}, expected (frames, height, 16)")):
+            rice.encode(np.zeros(shape, int))
     with pytest.raises(ValueError, match="frames: codes 0 to 16, expected 0 to 15"):
         rice.encode(np.full((1, 1, 16), [0, 16] * 8))
     with pytest.raises(ValueError, match="frames: codes -1 to -1, expected 0 to 15"):
