@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,7 +151,7 @@ def power(
 
     Before layout: no wires, no clock tree. Pads and links are left out; --link adds them.
     """
-    if not (clock > 0 and link >= 0):
+    if not (0 < clock < inf and 0 <= link < inf):
         raise ValueError(f"--clock must be more than 0 MHz and --link 0 pJ or more, got {clock:g} and {link:g}")
     library = Library.read(*liberty)
     book = Codebook.named(codebook, COUNT_BITS)

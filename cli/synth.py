@@ -77,7 +77,8 @@ def synth(
         int | None, typer.Option("--seeds", help=f"Placements, of which the median counts: {len(SEEDS)}.", min=1)
     ] = None,
     clock: Annotated[
-        float, typer.Option("--clock", help="MHz: what placement aims for, and gates are sized for.", min=1)
+        float,
+        typer.Option("--clock", help="MHz: what placement aims for, and gates are sized for.", min=1, max=100_000),
     ] = 250,
     liberty: Annotated[
         list[Path] | None,

@@ -5,7 +5,7 @@
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 NOISE = 0.02
 """Part by which an area moves when the same logic is merely written in another order: ABC's heuristics do that."""
@@ -125,9 +125,32 @@ class Result:
             for name in ("resources", "capacity"):
                 if given.get(name) is not None:
                     given[name] = Resources(**given[name])
-            return cls(**given)
+            made = cls(**given)
+            for one in (made, made.resources, made.capacity):
+                _check(one)
+            return made
         except (TypeError, ValueError, AttributeError, KeyError) as error:
             raise ValueError(f"not a result of a synthesis: {error}") from None
+
+
+def _check(made: Any) -> None:
+    """Raise a TypeError if a field of a dataclass holds what its annotation does not allow."""
+    for name, kind in {} if made is None else get_type_hints(type(made)).items():
+        if not _allowed(getattr(made, name), kind):
+            raise TypeError(f"{name}: {getattr(made, name)!r}")
+
+
+def _allowed(value: Any, kind: Any) -> bool:
+    inside = get_args(kind)
+    if kind is Any:
+        return True
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(
+            _allowed(key, inside[0]) and _allowed(item, inside[1]) for key, item in value.items()
+        )
+    if inside:
+        return any(_allowed(value, one) for one in inside)
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
-from math import log2
+from math import inf, log2
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,9 +72,13 @@ class Fit:
         """
         if path is not None and not path.is_file():
             raise FileNotFoundError(f"{path}: no such file, expected a fit, as benchmarks/scaling.py writes one")
-        text = (resources.files(__package__) / "scaling.json").read_text() if path is None else path.read_text()
         try:
-            return cls(**json.loads(text)["fit"])
+            text = (resources.files(__package__) / "scaling.json").read_text() if path is None else path.read_text()
+            made = cls(**json.loads(text)["fit"])
+            # Any core with a projector shows whether there is a number for each term.
+            if not all(0 < area < inf for area in made.area(CoreConfig.named("mhz-192x168")).values()):
+                raise ValueError("areas that are none")
+            return made
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path}: expected a fit, as benchmarks/scaling.py writes one") from None
 

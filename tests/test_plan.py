@@ -210,6 +210,19 @@ def test_what_no_core_can_do_says_why() -> None:
         wish(rate=-1)
 
 
+@pytest.mark.parametrize(
+    "found", [b"\xea", b"[]", b'{"fit": 3}', {"projector": {}}, {"rest": 3}, {"rest": {"constant": None}}]
+)
+def test_a_file_without_a_fit_is_refused(tmp_path: Path, found: bytes | dict[str, Any]) -> None:
+    path = tmp_path / "fit.json"
+    good = {"fit": PLANTED.to_dict()}
+    path.write_text(json.dumps(good))
+    assert Fit.read(path) == PLANTED
+    path.write_bytes(found if isinstance(found, bytes) else json.dumps({"fit": good["fit"] | found}).encode())
+    with pytest.raises(ValueError, match=r"fit\.json: expected a fit"):
+        Fit.read(path)
+
+
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["ptychopress", *arguments])
     with pytest.raises(SystemExit) as left:

@@ -646,6 +646,8 @@ def test_energy_of_a_wrong_netlist_is_not_told(simulator: str, files: Path, monk
         (("--frames", "13"), "--tile 2, --frames 13: there are 12 frames of 4 x 6 pixels"),
         (("--clock", "0"), "--clock must be more than 0 MHz and --link 0 pJ or more, got 0 and 0"),
         (("--link", "-1"), "--clock must be more than 0 MHz and --link 0 pJ or more, got 250 and -1"),
+        (("--clock", "inf"), "--clock must be more than 0 MHz and --link 0 pJ or more, got inf and 0"),
+        (("--link", "inf"), "--clock must be more than 0 MHz and --link 0 pJ or more, got 250 and inf"),
         (("--codebook", "none"), "none"),
         (("--codebook", "nearest-sqrt"), "--codebook nearest-sqrt: expected sqrt-a, sqrt-b or sqrt-c"),
     ],

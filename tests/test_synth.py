@@ -624,6 +624,7 @@ def test_the_command_compares_with_the_last_run(
         (["--target", "ecp5", "--quick"], "--quick: only with --target asic"),
         (["--target", "asic", "--seeds", "2"], "--seeds: not with --target asic"),
         (["--target", "asic", "--liberty", "x.lib"], "x.lib: no such file"),
+        (["--target", "asic", "--clock", "inf"], "Invalid value for '--clock'"),
         (["--target", "asic", "--block", "rice"], "--block rice: tiny has none"),
         (["--target", "asic", "--store", "core.toml"], "expected results of ptychopress synth"),
     ],
@@ -651,6 +652,20 @@ def test_a_result_of_another_kind_shows(tmp_path: Path) -> None:
     runs = {"d on t": result().to_dict()}
     store.write_text(json.dumps({"format": "ptychopress-synth-1", "runs": runs}))
     assert read_store(store) == {"d on t": result()}
+    spoilt: list[dict[str, Any]] = [
+        {"tools": 3},
+        {"configuration": "x"},
+        {"gate_equivalents": "big"},
+        {"memory_bits": [1]},
+        {"frame_clocks": None},
+        {"hierarchy": {"": "5"}},
+        {"resources": {"lut": "x"}},
+    ]
+    for change in spoilt:
+        told = {"d on t": runs["d on t"] | change}
+        store.write_text(json.dumps({"format": "ptychopress-synth-1", "runs": told}))
+        with pytest.raises(ValueError, match=r"synth.json: expected results of ptychopress synth"):
+            read_store(store)
     del runs["d on t"]["target"]
     store.write_text(json.dumps({"format": "ptychopress-synth-1", "runs": runs}))
     with pytest.raises(ValueError, match=r"synth.json: expected results of ptychopress synth"):
