@@ -221,6 +221,7 @@ def test_every_mode_gives_its_values_back(fuzz: ModuleType, seed: int) -> None:
 def test_identifiers_tell_tables_apart() -> None:
     assert identifier([1, -2]) == zlib.crc32(struct.pack("<qq", 1, -2))
     assert identifier(np.array([1, 2])) != identifier([2, 1])
+    assert identifier(np.array([1, 2], np.uint8)) == identifier([1, 2])
 
 
 @pytest.mark.parametrize("step", [1, 5, 64, 10_000])
