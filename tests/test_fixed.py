@@ -108,3 +108,7 @@ def test_names() -> None:
 def test_wrong_use_is_refused(call, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_widest_format_has_63_bits() -> None:
+    assert SQ(63).maximum == (1 << 62) - 1
