@@ -116,6 +116,21 @@ def test_a_wrong_cell_is_refuted(spoil: Any, tmp_path: Path) -> None:
     assert re.search(r"an output differs in clock \d+, by inputs .*clock 0: ", verdict.detail)
 
 
+def test_a_fault_that_only_shows_out_of_reset_is_refuted(tmp_path: Path) -> None:
+    # With reset held, or held too long, nothing would be valid in either.
+    def netlist(verilog: str, top: str) -> Any:
+        made = asic_netlist(verilog, top)
+        dead, number = re.subn(r"assign m_axis_tvalid = .*?;", "assign m_axis_tvalid = 1'h0;", made.verilog)
+        assert number == 1
+        return replace(made, verilog=dead)
+
+    verdict = prove(Claim("dead", partial(Equivalence, tiny, netlist), "equivalence"), tmp_path)
+    assert verdict.outcome == "refuted"
+    # Reset in clock 0, a beat in clock 1; the encoder's latency is one clock.
+    assert "an output differs in clock 2, " in verdict.detail
+    assert re.search(r"clock 1: .*\bs_axis_tvalid\b", verdict.detail)
+
+
 def test_an_unfinished_comparison_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ptychopress.synth.equivalence._TRIES", "print_stats")
     verdict = prove(Claim("idle", partial(Equivalence, tiny, asic_netlist), "equivalence"), tmp_path)
@@ -141,6 +156,8 @@ def test_flip_flops_are_read_and_written() -> None:
       cell (B) { area : 1; pin (Y) { direction : output; function : "A"; } }
       cell (F) { area : 4; ff (IQ, IQN) { clocked_on : "!CK"; next_state : "(S T) + (S' D)"; clear : "R'"; }
         pin (Q) { direction : output; function : "IQ"; } pin (QN) { direction : output; function : "IQN"; } }
+      cell (P) { area : 4; ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; preset : "S"; }
+        pin (Q) { direction : output; function : "IQ"; } }
       cell (L) { area : 4; latch (IQ, IQN) { enable : "G"; data_in : "D"; }
         pin (Q) { direction : output; function : "IQ"; } }
     }"""
@@ -150,6 +167,8 @@ def test_flip_flops_are_read_and_written() -> None:
     assert library.cells["L"].sequential and library.cells["L"].flip_flop is None
     model = cell_models(library, ["F"])
     assert "(input CK, input R, input S, input T, input D, output Q, output QN)" in model
+    assert "if (IQ_clear) IQ <= 1'b0; else" in model
+    assert "if (IQ_preset) IQ <= 1'b1; else" in cell_models(library, ["P"])
     with pytest.raises(RuntimeError, match="library l states no function of cell L: it cannot be simulated"):
         cell_models(library, ["F", "L"])
 

@@ -224,7 +224,7 @@ def result(**changes: Any) -> Result:
         target="t",
         tools={"yosys": "1"},
         options={"seeds": [1, 2, 3]},
-        resources=Resources(lut=1000, dsp=4),
+        resources=Resources(lut=1000, flip_flops=200, dsp=4),
         capacity=Resources(lut=2000, dsp=8),
         fmax={1: 100.0, 2: 104.0, 3: 96.0},
         path_ns=10.0,
@@ -254,6 +254,8 @@ def test_results_survive_json() -> None:
         ({"resources": Resources(lut=1021, dsp=4)}, "lut", "worse"),
         ({"resources": Resources(lut=979, dsp=4)}, "lut", "better"),
         ({"resources": Resources(lut=1000, dsp=5)}, "dsp", "worse"),
+        ({"resources": Resources(lut=1000, flip_flops=204)}, "flip flops", "within noise"),
+        ({"resources": Resources(lut=1000, flip_flops=205)}, "flip flops", "worse"),
         ({"frame_clocks": {"raw": 63}}, "clocks a frame, raw", "better"),
     ],
 )
@@ -270,6 +272,10 @@ def test_areas_compare_with_the_noise_of_abc() -> None:
     }
     assert changes["gate equivalents"] == "worse" and changes["memory bits"] == "better"
     assert changes["MHz"] == "equal"
+    (clock, *_) = compare(before, replace(before, path_ns=10.1))
+    assert (clock.figure, clock.verdict) == ("MHz", "within noise")
+    (clock, *_) = compare(before, replace(before, path_ns=10.3))
+    assert (clock.figure, clock.verdict) == ("MHz", "worse")
 
 
 def test_differences_are_named() -> None:
