@@ -4,6 +4,7 @@
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated
 
@@ -78,6 +79,8 @@ def main() -> None:
         complain(_one_line(error.format_message()))
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
+        # Of a block whose making was interrupted.
+        warnings.filterwarnings("ignore", message=".* created but never used")
     except (ValueError, TypeError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
         if os.environ.get("PTYCHOPRESS_TRACEBACK"):
             raise

@@ -163,6 +163,8 @@ def power(
             f"--tile {tile}, --frames {frames}: there are {len(counts)} frames of {counts.shape[1]} x"
             f" {counts.shape[2]} pixels"
         )
+    if components > tile**2:
+        raise ValueError(f"--components {components}: a tile of {tile} x {tile} pixels has {tile**2} at most")
     # What is missing shall be said before the minutes, not after them.
     icarus_version()
     if find_spec("da4ml") is None:

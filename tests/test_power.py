@@ -644,6 +644,7 @@ def test_energy_of_a_wrong_netlist_is_not_told(simulator: str, files: Path, monk
     [
         (("--tile", "5"), "--tile 5, --frames 6: there are 12 frames of 4 x 6 pixels"),
         (("--frames", "13"), "--tile 2, --frames 13: there are 12 frames of 4 x 6 pixels"),
+        (("--components", "5"), "--components 5: a tile of 2 x 2 pixels has 4 at most"),
         (("--clock", "0"), "--clock must be more than 0 MHz and --link 0 pJ or more, got 0 and 0"),
         (("--link", "-1"), "--clock must be more than 0 MHz and --link 0 pJ or more, got 250 and -1"),
         (("--clock", "inf"), "--clock must be more than 0 MHz and --link 0 pJ or more, got inf and 0"),
