@@ -61,7 +61,7 @@ def lay_out(directory: Path, module: str) -> None:
             if name.startswith(".") or name in ("tests", "examples", "demo", "build", "__pycache__")
         ],
     )
-    tests = ("conftest.py", *MODULES[module])
+    tests = ("conftest.py", "script.py", *MODULES[module])
     (directory / "tests").mkdir(exist_ok=True)
     for name in tests:
         shutil.copy2(ROOT / "tests" / name, directory / "tests" / name)

@@ -3,9 +3,7 @@
 
 import copy
 import gzip
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from ptychopress.hdl.encoder import ShiftCore, ShiftEncoder
 from ptychopress.model.codebook import Codebook
 from ptychopress.synth.area import SCRIPTS, map_component, netlist_codes, rtl_codes, simulate_netlist
 from ptychopress.synth.liberty import YOSYS_GATES, Function, Library
+from script import benchmark
 
 ROOT = Path(ptychopress.__file__).parent
 SG13G2 = ROOT.parent / "shared" / "data" / "liberty" / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
@@ -56,15 +55,6 @@ TINY = f"""library (tiny) {{
 NOISY = TINY.replace(
     "cell (BUF)", '/* a } or a { in a comment, or in "a string" */ comment : "closing } and cell (none) {"; cell (BUF)'
 )
-
-
-def benchmark(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
-import importlib.util
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ptychopress
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Module
@@ -24,6 +21,7 @@ from ptychopress.model.projection import Projection, ProjectionFormat
 from ptychopress.synth import tools
 from ptychopress.synth.ecp5 import Placed, place_and_route
 from ptychopress.synth.yosys import run_yosys
+from script import benchmark
 
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="no Icarus Verilog")
 
@@ -308,13 +306,7 @@ def test_a_failing_tool_says_why(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def projector_area() -> Any:
-    path = Path(ptychopress.__file__).parent / "benchmarks" / "projector_area.py"
-    spec = importlib.util.spec_from_file_location("projector_area", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["projector_area"] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("projector_area")
 
 
 @pytest.mark.parametrize(("rate", "status", "verdict"), [(181.0, 0, "met, 181.0"), (179.0, 1, "missed, 179.0")])

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 import dataclasses
-import importlib.util
 import os
 import random
 import subprocess
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import ptychopress
 import pytest
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
@@ -23,6 +21,7 @@ from ptychopress.hdl.verilog import verilog_text, waivers_text
 from ptychopress.model.projection import Projection, ProjectionFormat
 from ptychopress.sim.tools import verilator_path_environment
 from ptychopress.synth.peers import constant_matrix
+from script import benchmark
 
 pytest.importorskip("da4ml")
 
@@ -362,13 +361,7 @@ def test_the_same_matrix_gives_the_same_verilog() -> None:
 
 @pytest.fixture(scope="module")
 def comparison() -> Any:
-    path = Path(ptychopress.__file__).parent / "benchmarks" / "hardwired_area.py"
-    spec = importlib.util.spec_from_file_location("benchmark_hardwired_area", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("hardwired_area")
 
 
 @pytest.mark.simulator

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-import importlib.util
 import json
-import sys
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import ptychopress
@@ -18,6 +15,7 @@ from ptychopress.model.codebook import Codebook
 from ptychopress.sim.mutants import run_mutants
 from ptychopress.sim.run import Failure, Simulator, top_of
 from ptychopress.synth.mutation import Mutants, equal, plant
+from script import benchmark
 
 ROOT = Path(ptychopress.__file__).parent
 
@@ -166,16 +164,6 @@ def test_a_mutant_that_hangs_is_killed(simulator: Simulator, tmp_path: Path) -> 
     found = run_mutants(spoilt, encoder(), "encoder", [0, 1], tmp_path, tests=["capacity"], seconds=4)
     assert found[0] is None
     assert found[1] is not None and found[1].kind == "hang"
-
-
-def benchmark(name: str) -> ModuleType:
-    """A script of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_campaign_keeps_only_what_holds_for_this_rtl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

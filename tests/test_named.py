@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +12,14 @@ from ptychopress.cli.synth import FORMAT
 from ptychopress.model.config import CoreConfig
 from ptychopress.model.tile import TileConfig
 from ptychopress.synth.result import Resources, Result
+from script import benchmark
 
 ROOT = Path(ptychopress.__file__).parent
 
 
 @pytest.fixture(scope="module")
 def named() -> Any:
-    spec = importlib.util.spec_from_file_location("named_benchmark", ROOT / "benchmarks" / "named.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("named")
 
 
 TILE = Result(

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
-import importlib.util
 import re
 import struct
-import sys
 import time
 import zlib
 from dataclasses import replace
@@ -34,6 +32,7 @@ from ptychopress.model.packet import (
     Sizes,
     identifier,
 )
+from script import benchmark
 
 ROOT = Path(ptychopress.__file__).parent
 SIZES = Sizes(
@@ -59,12 +58,7 @@ def stream(*packets: Packet) -> bytes:
 
 @pytest.fixture(scope="module")
 def fuzz() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_packets", ROOT / "benchmarks" / "fuzz_packets.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("fuzz_packets")
 
 
 def test_octets_of_a_packet_are_those_of_the_page() -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
-import importlib.util
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ from ptychopress.synth import asic
 from ptychopress.synth.designs import design
 from ptychopress.synth.plan import Impossible, Plan, Wish, propose
 from ptychopress.synth.scaling import Fit, memory_bits, projector_terms, rest_terms
+from script import benchmark
 
 ROOT = Path(ptychopress.__file__).parent
 
@@ -273,11 +273,7 @@ def test_the_core_takes_the_clocks_that_were_promised(simulator: str) -> None:
 
 @pytest.fixture(scope="module")
 def scaling() -> Any:
-    spec = importlib.util.spec_from_file_location("scaling_benchmark", ROOT / "benchmarks" / "scaling.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("scaling")
 
 
 def test_held_out_configurations_are_predicted(

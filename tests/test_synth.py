@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 
-import importlib.util
 import json
 import sys
 import time
@@ -30,22 +29,11 @@ from ptychopress.synth.fpga import TARGETS, critical_path, synthesise
 from ptychopress.synth.liberty import Library
 from ptychopress.synth.result import Resources, Result, compare, differences
 from ptychopress.synth.tools import find_tool
+from test_area import TINY
 
 ROOT = Path(ptychopress.__file__).parent
 SG13G2 = ROOT.parent / "shared" / "data" / "liberty" / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
 """IHP's cells, on the machines that have them; they are no part of the repository."""
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"beside_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TINY = _beside("test_area").TINY
-"""A library of five gates and a flip-flop."""
 
 CONFIG = {
     "name": "tiny",
