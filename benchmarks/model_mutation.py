@@ -39,6 +39,7 @@ KILLED = ("killed", "timeout", "segfault")
 _SETTINGS = """\
 [tool.pytest.ini_options]
 addopts = "--import-mode=importlib"
+pythonpath = ["tests"]
 markers = ["simulator", "slow"]
 
 [tool.mutmut]

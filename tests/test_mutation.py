@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: 2026 ptychopress developers
 import json
+import os
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import ptychopress
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -16,8 +18,6 @@ from ptychopress.sim.mutants import run_mutants
 from ptychopress.sim.run import Failure, Simulator, top_of
 from ptychopress.synth.mutation import Mutants, equal, plant
 from script import benchmark
-
-ROOT = Path(ptychopress.__file__).parent
 
 
 class Redundant(wiring.Component):
@@ -214,6 +214,10 @@ def test_what_the_models_tests_read_is_laid_out(tmp_path: Path) -> None:
     benchmark("model_mutation").lay_out(tmp_path, "packet")
     for name in ("docs/packet.md", "benchmarks/fuzz_packets.py", "model/registers.rdl"):
         assert (tmp_path / "ptychopress" / name).exists(), name
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/test_packet.py"]
+    environment = os.environ | {"PYTHONPATH": "."}
+    collected = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert collected.returncode == 0, collected.stdout
 
 
 @pytest.mark.slow

@@ -6,15 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ptychopress
 import pytest
 from ptychopress.cli.synth import FORMAT
 from ptychopress.model.config import CoreConfig
 from ptychopress.model.tile import TileConfig
 from ptychopress.synth.result import Resources, Result
 from script import benchmark
-
-ROOT = Path(ptychopress.__file__).parent
 
 
 @pytest.fixture(scope="module")

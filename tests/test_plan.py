@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ptychopress
 import pytest
 from ptychopress.cli import plan as cli_plan
 from ptychopress.cli.main import main
@@ -21,8 +20,6 @@ from ptychopress.synth.designs import design
 from ptychopress.synth.plan import Impossible, Plan, Wish, propose
 from ptychopress.synth.scaling import Fit, memory_bits, projector_terms, rest_terms
 from script import benchmark
-
-ROOT = Path(ptychopress.__file__).parent
 
 
 def wish(**changes: Any) -> Wish:
